@@ -1,0 +1,160 @@
+"""One settings tree: every value with its unit and allowed range.
+
+Order of precedence: flags, then `NOCTULE_SECTION__KEY` in the environment, then the TOML file,
+then the defaults below. An unknown key is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from noctule.core.errors import NoctuleError
+
+ENVIRONMENT_PREFIX = "NOCTULE_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AudioSettings(_Section):
+    """The sound card."""
+
+    input: str | None = Field(None, description="part of the input device's name; None: default")
+    output: str | None = Field(None, description="part of the output device's name; None: default")
+    sample_rate_hz: int = Field(96000, ge=44100, le=500000)
+    input_channels: int | None = Field(None, ge=1, le=8, description="None: all, at most 8")
+    output_channels: int | None = Field(None, ge=1, le=2, description="None: 2 where the device has them, else 1")
+    block_s: float = Field(0.02, ge=0.002, le=0.1, description="callback block; adds to the latency")
+    latency_s: float = Field(0.06, ge=0.0, le=1.0, description="asked of PortAudio")
+    queue_s: float = Field(2.0, ge=0.1, le=30.0, description="audio that may wait before the oldest is dropped")
+    lost_after_s: float = Field(1.5, ge=0.5, le=30.0, description="no block for so long: the device is lost")
+    reopen_every_s: float = Field(1.0, ge=0.1, le=60.0)
+
+
+class EmitSettings(_Section):
+    """What the loudspeaker plays."""
+
+    carrier_hz: float | Literal["auto"] = Field("auto")
+    level_dbfs: float = Field(-20.0, ge=-90.0, le=0.0, description="peak level of the tone")
+    ceiling_dbfs: float = Field(-6.0, ge=-90.0, le=0.0, description="never louder, whatever is asked for")
+    ramp_s: float = Field(0.05, ge=0.01, le=1.0, description="raised-cosine fade, so that nothing clicks")
+
+
+class FeatureSettings(_Section):
+    """What the detector sees. The digest of this section travels with every model."""
+
+    hop_s: float = Field(0.04, ge=0.01, le=0.05)
+    velocity_max_mps: float = Field(6.0, ge=2.0, le=12.0)
+    velocity_step_mps: float = Field(0.05, ge=0.02, le=0.2)
+    baseband_rate_hz: float = Field(6000.0, ge=5000.0, le=12000.0, description="at least this is asked of the decimator, rounded to a whole decimation")
+    stopband_db: float = Field(100.0, ge=60.0, le=120.0)
+
+    def digest(self) -> str:
+        """Short hash of everything that changes what a model sees."""
+        text = json.dumps(self.model_dump(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class PresenceSettings(_Section):
+    """When motion becomes presence, and how long presence lasts."""
+
+    trigger_sensitivity: float = Field(0.5, ge=0.0, le=1.0, description="absent to present; higher notices more")
+    sustain_sensitivity: float = Field(0.7, ge=0.0, le=1.0, description="keeps presence right after a major motion")
+    sustain_decay_s: float = Field(600.0, ge=1.0, le=7200.0, description="sustain falls back to trigger over this time since the last major motion")
+    on_latency_s: float = Field(0.2, ge=0.05, le=10.0, description="motion must last so long; never 0")
+    off_latency_s: float = Field(10.0, ge=5.0, le=7200.0, description="silence before nobody is there")
+    hold_s: float = Field(2.0, ge=0.0, le=60.0, description="presence lasts at least so long")
+
+
+class Settings(_Section):
+    """The whole tree."""
+
+    audio: AudioSettings = AudioSettings()
+    emit: EmitSettings = EmitSettings()
+    features: FeatureSettings = FeatureSettings()
+    presence: PresenceSettings = PresenceSettings()
+
+
+def load_settings(
+    path: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Settings:
+    """Read, merge and check the settings.
+
+    Parameters
+    ----------
+    path : TOML file; None looks for `$XDG_CONFIG_HOME/noctule/noctule.toml` and does without.
+    environment : defaults to `os.environ`.
+    overrides : `{section: {key: value}}` from the command line; None values are ignored.
+
+    Raises
+    ------
+    NoctuleError
+        One line that names the key, what is allowed, and the nearest known key.
+    """
+    tree: dict[str, Any] = _read_toml(path)
+    for section, values in _from_environment(os.environ if environment is None else environment).items():
+        tree.setdefault(section, {}).update(values)
+    for section, values in (overrides or {}).items():
+        tree.setdefault(section, {}).update({k: v for k, v in values.items() if v is not None})
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise NoctuleError(_one_line(error)) from None
+
+
+def _read_toml(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        path = default_path()
+        if not path.is_file():
+            return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NoctuleError(f"settings {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NoctuleError(f"settings {path}: not valid TOML: {error}") from None
+
+
+def default_path() -> Path:
+    """Where the settings file lives when none is named (XDG base directories)."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "noctule" / "noctule.toml"
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for name, value in environment.items():
+        if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
+            section, key = name[len(ENVIRONMENT_PREFIX) :].lower().split("__", 1)
+            found.setdefault(section, {})[key] = value
+    return found
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, _known_keys(), n=1, cutoff=0.0)
+        return f"settings: unknown key '{key}'; did you mean '{near[0]}'?"
+    return f"settings: {key} = {first['input']!r}: {first['msg'].lower()}"
+
+
+def _known_keys() -> list[str]:
+    keys = []
+    for section, field in Settings.model_fields.items():
+        keys.append(section)
+        keys += [f"{section}.{name}" for name in type(field.default).model_fields]
+    return keys
