@@ -1,0 +1,3 @@
+from noctule.cli import main
+
+main()

@@ -1,0 +1,23 @@
+"""The list of commands: one line each, one module each."""
+
+from __future__ import annotations
+
+import importlib
+
+import typer
+
+#: command name -> module in this package; the module's function has the same name.
+COMMANDS = {
+    "devices": "devices",
+    "doctor": "doctor",
+    "record": "record",
+    "replay": "replay",
+    "run": "run",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command to the application, in the order of the list."""
+    for name, module in COMMANDS.items():
+        function = getattr(importlib.import_module(f"noctule.cli.{module}"), name)
+        app.command(name)(function)
