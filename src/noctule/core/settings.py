@@ -72,6 +72,7 @@ class PresenceSettings(_Section):
     sustain_sensitivity: float = Field(0.7, ge=0.0, le=1.0, description="keeps presence right after a major motion")
     sustain_decay_s: float = Field(600.0, ge=1.0, le=7200.0, description="sustain falls back to trigger over this time since the last major motion")
     on_latency_s: float = Field(0.2, ge=0.05, le=10.0, description="motion must last so long; never 0")
+    minor_on_latency_s: float = Field(3.0, ge=0.5, le=60.0, description="minor motion alone must last so long; at least on_latency_s")
     off_latency_s: float = Field(10.0, ge=5.0, le=7200.0, description="silence before nobody is there")
     hold_s: float = Field(2.0, ge=0.0, le=60.0, description="presence lasts at least so long")
 
