@@ -306,7 +306,7 @@ def test_presence_survives_a_quick_restart_and_not_a_slow_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"presence": "yes"}, {"run_s": math.nan}, {"colour": 1}, {"last_motion": "big"}]
+    "change", [{"presence": "perhaps"}, {"run_s": math.nan}, {"colour": 1}, {"last_motion": "big"}]
 )
 def test_a_foreign_snapshot_is_refused_by_name(change: dict[str, object]) -> None:
     with pytest.raises(NoctuleError, match=next(iter(change))):

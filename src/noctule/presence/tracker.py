@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import BLOCKING_FAULTS, Fault, Motion, MotionScore
@@ -48,10 +48,11 @@ class TrackerState:
     reason: str
 
 
-class _Memory(BaseModel):
+@dataclass(slots=True)
+class _Memory:
     """All that is remembered. Times are observed seconds; None: never."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     time_s: float | None = None
     presence: bool = False
@@ -113,7 +114,7 @@ class PresenceTracker:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything remembered, as a plain dict that JSON can carry."""
-        return self._memory.model_dump()
+        return asdict(self._memory)
 
     def restore(self, snapshot: Mapping[str, Any], age_s: float = 0.0) -> None:
         """Go on from a snapshot, `age_s` seconds of wall clock later.
@@ -260,7 +261,7 @@ def _fault_in_words(fault: Fault) -> str:
 
 def _memory_from(snapshot: Mapping[str, Any]) -> _Memory:
     try:
-        return _Memory.model_validate(dict(snapshot))
+        return TypeAdapter(_Memory).validate_python(dict(snapshot))
     except ValidationError as error:
         key = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise NoctuleError(f"presence snapshot: '{key}' is not usable; start without it") from None
