@@ -1,0 +1,341 @@
+"""A small room between the product's loudspeaker and its microphones.
+
+A process of its own, kept out of the product: it reads what is played and returns it with a direct
+path, static echoes, the echo of one reflector that moves as scripted, and noise. What moved when is
+written as JSON lines: in stream time and on the wall clock, so that a test can ask for seconds.
+
+    python room.py --backend sounddevice --device sim --rate 96000 --truth truth.jsonl --scene scene.json
+    python room.py --backend jack --client room --truth truth.jsonl --scene '{"script": []}'
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.float32]
+Times = npt.NDArray[np.float64]
+
+SPEED_OF_SOUND_MPS = 343.2
+AUDIBLE = 1e-4  # the script starts when something louder than -80 dBFS is played
+RAMP_S = 0.2  # a walker takes so long to reach his speed, and to stop
+
+HALF_TAPS = 24
+ORDER = 8
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the room is like. `script` is a list of `[kind, seconds, number...]`, see Reflector."""
+
+    microphones: int = 2
+    direct_m: float = 0.10  # loudspeaker to the first microphone
+    spacing_m: float = 0.02  # each further microphone is so much further away
+    direct_gain: float = 0.5
+    echoes: list[list[float]] = field(default_factory=lambda: [[2.0, 0.05], [5.3, 0.02]])  # path m, gain
+    reflector_gain: float = 0.003  # 44 dB below the direct path: a body near by
+    noise_dbfs: float = -85.0
+    delay_s: float = 0.0  # of everything, on top
+    start_m: float = 4.0
+    script: list[list[Any]] = field(default_factory=list)
+
+
+class Reflector:
+    """Range of the reflector over time, closed form, so that any block size gives the same room.
+
+    `["still", s]`, `["walk", s, speed_mps]` (positive comes nearer; raised-cosine start and stop),
+    `["sway", s, peak_to_peak_m, hz]`. After the last part it stands still.
+    """
+
+    def __init__(self, start_m: float, script: list[list[Any]]) -> None:
+        self.parts: list[tuple[float, float, float, str, list[float]]] = []
+        at_s, range_m = 0.0, start_m
+        for kind, seconds, *numbers in script:
+            self.parts.append((at_s, float(seconds), range_m, kind, numbers))
+            range_m += float(self._moved(kind, np.array([seconds]), seconds, numbers)[0])
+            at_s += seconds
+        self.end_s, self.end_m, self.start_m = at_s, range_m, start_m
+
+    def range_m(self, t: Times) -> Times:
+        """Range at times since the script began; before it, the starting range."""
+        r = np.where(t < 0, self.start_m, self.end_m)
+        for at_s, seconds, from_m, kind, numbers in self.parts:
+            if t[-1] < at_s or t[0] >= at_s + seconds:
+                continue
+            here = (t >= at_s) & (t < at_s + seconds)
+            r[here] = from_m + self._moved(kind, t[here] - at_s, seconds, numbers)
+        return r
+
+    def events(self) -> list[tuple[float, dict[str, Any]]]:
+        """Start and stop of each motion: (seconds since the script began, what)."""
+        found: list[tuple[float, dict[str, Any]]] = []
+        for at_s, seconds, _, kind, numbers in self.parts:
+            if kind != "still":
+                found.append((at_s, {"event": "motion_start", "kind": kind, "numbers": numbers}))
+                found.append((at_s + seconds, {"event": "motion_stop", "kind": kind}))
+        return [*found, (self.end_s, {"event": "script_end"})]
+
+    @staticmethod
+    def _moved(kind: str, t: Times, seconds: float, numbers: list[float]) -> Times:
+        if kind == "still":
+            return np.zeros_like(t)
+        if kind == "walk":
+            return -numbers[0] * (_ramped(t) - _ramped(t - (seconds - RAMP_S)))
+        if kind == "sway":
+            peak_to_peak_m, hz = numbers
+            return peak_to_peak_m / 2 * (np.cos(2 * np.pi * hz * t) - 1)
+        raise ValueError(f"no such motion: {kind}")
+
+
+def _ramped(t: Times) -> Times:
+    """Integral of a velocity that rises from 0 to 1 as a raised cosine within RAMP_S."""
+    u = np.clip(t, 0, RAMP_S)
+    rising = (u - RAMP_S / np.pi * np.sin(np.pi * u / RAMP_S)) / 2
+    return rising + np.maximum(t - RAMP_S, 0)
+
+
+def farrow_taps() -> Samples:
+    """Windowed-sinc fractional delay as polynomials in the fraction: (2·HALF_TAPS+1, ORDER) taps.
+
+    Farrow (1988). One product per played sample serves every path and microphone, whatever its delay.
+    Fitted on |d| <= 0.5; what is left of the sidebands up to 0.43 of the rate is below -95 dBc.
+    """
+    k = np.arange(-HALF_TAPS, HALF_TAPS + 1)
+    d = 0.5 * np.cos(np.pi * (np.arange(64) + 0.5) / 64)
+    u = k[:, None] - d[None, :]
+    window = np.i0(10.0 * np.sqrt(np.maximum(0, 1 - (u / (HALF_TAPS + 0.5)) ** 2))) / np.i0(10.0)
+    h = np.sinc(u) * window
+    coefficients, *_ = np.linalg.lstsq(np.vander(d, ORDER, increasing=True), h.T, rcond=None)
+    return np.asarray(coefficients.T[::-1], dtype=np.float32)  # newest sample last
+
+
+class Room:
+    """Played samples in, microphone samples out, block by block."""
+
+    def __init__(self, scene: Scene, sample_rate_hz: float, seed: int = 1) -> None:
+        self.scene, self.rate = scene, sample_rate_hz
+        self.reflector = Reflector(scene.start_m, scene.script)
+        self.position = 0
+        self.script_at: int | None = None  # sample at which the script began: the first sound
+        self._rng = np.random.default_rng(seed)
+        self._taps = farrow_taps()
+        # Every path is later by this, so that the filter need not look ahead.
+        self.bulk = HALF_TAPS + round(scene.delay_s * sample_rate_hz)
+        longest_m = max([12.0, *(path for path, _ in scene.echoes)])
+        self._reach = self.bulk + int(longest_m / SPEED_OF_SOUND_MPS * sample_rate_hz) + 2
+        self._tail = np.zeros(2 * HALF_TAPS, np.float32)
+        self._past = np.zeros((self._reach, ORDER), np.float32)
+
+    def direct_delay_s(self, microphone: int) -> float:
+        """From played to heard over the direct path."""
+        return self.bulk / self.rate + self._direct_m(microphone) / SPEED_OF_SOUND_MPS
+
+    def hear(self, played: Samples) -> Samples:
+        """(samples,) played -> (samples, microphones) heard."""
+        n = len(played)
+        self._listen_for_sound(played)
+        line = np.concatenate((self._tail, played.astype(np.float32)))
+        self._tail = line[-2 * HALF_TAPS :]
+        bank = np.lib.stride_tricks.sliding_window_view(line, 2 * HALF_TAPS + 1) @ self._taps
+        past = np.concatenate((self._past, bank))
+        self._past = past[-self._reach :]
+
+        noise_rms = np.float32(10 ** (self.scene.noise_dbfs / 20))
+        heard = self._rng.standard_normal((n, self.scene.microphones), dtype=np.float32) * noise_rms
+        reflector_s = self._reflector_delay_s(n)
+        for m in range(self.scene.microphones):
+            extra_m = m * self.scene.spacing_m
+            heard[:, m] += self.scene.direct_gain * self._fixed(past, n, self._direct_m(m))
+            for path_m, gain in self.scene.echoes:
+                heard[:, m] += gain * self._fixed(past, n, path_m + extra_m)
+            late = reflector_s + extra_m / SPEED_OF_SOUND_MPS
+            heard[:, m] += self.scene.reflector_gain * self._moving(past, n, late)
+        self.position += n
+        return heard
+
+    def _direct_m(self, microphone: int) -> float:
+        return self.scene.direct_m + microphone * self.scene.spacing_m
+
+    def _listen_for_sound(self, played: Samples) -> None:
+        if self.script_at is None and np.max(np.abs(played), initial=0.0) > AUDIBLE:
+            self.script_at = self.position + int(np.argmax(np.abs(played) > AUDIBLE))
+
+    def _reflector_delay_s(self, n: int) -> Times:
+        """Out and back; the range is the one at the moment of reflection, so Doppler is 2·v·f/(c−v)."""
+        if self.script_at is None:
+            return np.full(n, 2 * self.scene.start_m / SPEED_OF_SOUND_MPS)
+        t = (self.position - self.script_at + np.arange(n)) / self.rate
+        delay = 2 * self.reflector.range_m(t) / SPEED_OF_SOUND_MPS
+        for _ in range(3):  # converges by v/c each time
+            delay = 2 * self.reflector.range_m(t - delay / 2) / SPEED_OF_SOUND_MPS
+        return delay
+
+    def _fixed(self, past: Samples, n: int, path_m: float) -> Samples:
+        late = path_m / SPEED_OF_SOUND_MPS * self.rate
+        whole = round(late)
+        end = len(past) - (self.bulk - HALF_TAPS) - whole
+        powers = np.power(late - whole, np.arange(ORDER)).astype(np.float32)
+        return np.asarray(past[end - n : end] @ powers)
+
+    def _moving(self, past: Samples, n: int, delay_s: Times) -> Samples:
+        late = delay_s * self.rate
+        whole = np.rint(late)
+        d = (late - whole).astype(np.float32)
+        rows = past[len(past) - n + np.arange(n) - (self.bulk - HALF_TAPS) - whole.astype(np.int64)]
+        y = rows[:, ORDER - 1].copy()
+        for power in range(ORDER - 2, -1, -1):
+            y *= d
+            y += rows[:, power]
+        return y
+
+
+class Truth:
+    """Notes what happened, from the audio thread; the main thread writes it down."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self._notes: collections.deque[dict[str, Any]] = collections.deque()
+
+    def note(self, **facts: Any) -> None:
+        self._notes.append(facts)
+
+    def write(self) -> None:
+        while self._notes:
+            self._file.write(json.dumps(self._notes.popleft()) + "\n")
+        self._file.flush()
+
+
+class Session:
+    """One room at work: calls the room for each block and notes when scripted things happen."""
+
+    def __init__(self, room: Room, truth: Truth) -> None:
+        self.room, self.truth = room, truth
+        self.blocks, self.flags, self.busy_s = 0, 0, 0.0
+        self._due: list[tuple[float, dict[str, Any]]] | None = None
+
+    def block(self, played: Samples, flags: str = "") -> Samples:
+        began = time.perf_counter()
+        first = self.room.position
+        heard = self.room.hear(played)
+        if flags:
+            self.flags += 1
+            self.truth.note(event="xrun", t=first / self.room.rate, wall=time.time(), what=flags)
+        self._note_due(first, len(played), time.time())
+        self.blocks += 1
+        self.busy_s += time.perf_counter() - began
+        return heard
+
+    def _note_due(self, first: int, n: int, now: float) -> None:
+        start = self.room.script_at
+        if start is None:
+            return
+        if self._due is None:
+            self._due = [(0.0, {"event": "sound"}), *self.room.reflector.events()]
+        while self._due and start + self._due[0][0] * self.room.rate < first + n:
+            at_s, facts = self._due.pop(0)
+            sample = start + at_s * self.room.rate
+            wall = now + (sample - first) / self.room.rate
+            self.truth.note(**facts, t=sample / self.room.rate, wall=wall)
+
+    def summary(self) -> dict[str, Any]:
+        heard_s = self.room.position / self.room.rate
+        busy = self.busy_s / heard_s if heard_s else 0.0
+        return {"event": "end", "wall": time.time(), "blocks": self.blocks, "xruns": self.flags, "busy": busy}
+
+
+Wait = Callable[[], None]
+
+
+def run_sounddevice(options: argparse.Namespace, scene: Scene, truth: Truth, wait: Wait) -> None:
+    import sounddevice
+
+    session = Session(Room(scene, options.rate), truth)
+
+    def callback(played: Samples, heard: Samples, frames: int, _: Any, status: Any) -> None:
+        heard[:] = session.block(played.mean(axis=1), str(status) if status else "")
+
+    stream = sounddevice.Stream(
+        device=options.device,
+        samplerate=options.rate,
+        channels=(2, scene.microphones),
+        dtype="float32",
+        blocksize=options.block,
+        latency=options.latency,
+        callback=callback,
+    )
+    with stream:
+        _announce(session)
+        wait()
+    truth.note(**session.summary())
+
+
+def run_jack(options: argparse.Namespace, scene: Scene, truth: Truth, wait: Wait) -> None:
+    import jack
+
+    client = jack.Client(options.client, no_start_server=True)
+    session = Session(Room(scene, client.samplerate), truth)
+    speakers = [client.inports.register(f"spk_{k + 1}") for k in range(2)]
+    microphones = [client.outports.register(f"mic_{k + 1}") for k in range(scene.microphones)]
+    late: list[float] = []
+
+    def process(_: int) -> None:
+        played = np.mean([port.get_array() for port in speakers], axis=0)
+        heard = session.block(played, f"late by {late.pop():.0f} us" if late else "")
+        for m, port in enumerate(microphones):
+            port.get_array()[:] = heard[:, m]
+
+    client.set_xrun_callback(late.append)
+    client.set_process_callback(process)
+    with client:
+        _announce(session)
+        wait()
+    truth.note(**session.summary())
+
+
+def _announce(session: Session) -> None:
+    room = session.room
+    delays = [room.direct_delay_s(m) for m in range(room.scene.microphones)]
+    session.truth.note(event="ready", wall=time.time(), sample_rate_hz=room.rate, direct_delay_s=delays)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backend", choices=["sounddevice", "jack"], required=True)
+    parser.add_argument("--device", default="sim", help="sounddevice: what to open")
+    parser.add_argument("--rate", type=int, default=96000)
+    parser.add_argument("--block", type=int, default=2048)
+    parser.add_argument("--latency", type=float, default=0.06)
+    parser.add_argument("--client", default="room", help="jack: name of the client")
+    parser.add_argument("--truth", type=Path, required=True)
+    parser.add_argument("--scene", default="{}", help="JSON, or a file with it")
+    options = parser.parse_args()
+    text = options.scene if options.scene.lstrip().startswith("{") else Path(options.scene).read_text()
+    scene, truth, over = Scene(**json.loads(text)), Truth(options.truth), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+
+    def wait() -> None:
+        while not over.wait(0.05):
+            truth.write()
+
+    try:
+        {"sounddevice": run_sounddevice, "jack": run_jack}[options.backend](options, scene, truth, wait)
+    finally:
+        truth.write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
