@@ -65,7 +65,7 @@ class AudioFileSource:
         """One line about a damaged file that could be used all the same."""
         if not self.truncated:
             return None
-        return f"{self.path}: cut short: its header promises more than there is; used what is there"
+        return f"{self.path}: cut short or damaged: its header promises more; used what can be read"
 
     def blocks(self) -> Iterator[AudioBlock]:
         """Blocks from the start of the file; each call starts anew.
