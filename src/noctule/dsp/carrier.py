@@ -19,6 +19,7 @@ LOWEST_HZ = 15000.0
 LINE_DB = 22.0
 SEGMENT_S = 0.5
 SEARCH_S = 10.0
+ROUND_HZ = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,11 @@ def _refine(audio: npt.NDArray[np.float32], rate_hz: float, near_hz: float) -> f
     power = np.sum(np.abs(np.fft.fft(slow * np.hanning(count + 2)[1:-1, None], size, axis=0)) ** 2, axis=1)
     offset_hz = np.fft.fftfreq(size, chunk / rate_hz)
     power[np.abs(offset_hz) > max(3.0, 2.0 * rate_hz / (count * chunk))] = 0.0
-    return near_hz + float(offset_hz[int(np.argmax(power))])
+    found_hz = near_hz + float(offset_hz[int(np.argmax(power))])
+    # In a second of strong motion the echo can outweigh the direct path and pull the line by up to the
+    # resolution of the stretch. Carriers are chosen round: inside that uncertainty, the round one is meant.
+    round_hz = ROUND_HZ * round(found_hz / ROUND_HZ)
+    return float(round_hz) if abs(found_hz - round_hz) < 2.0 / (count * chunk / rate_hz) else found_hz
 
 
 def _lines(segment: npt.NDArray[np.float32], rate_hz: float, lowest_hz: float) -> list[_Line]:

@@ -43,14 +43,16 @@ class WhiteNoise:
 class FloorShape:
     """Floor along the grid, relative to white noise: the carrier's skirt, hum lines, steady tones.
 
-    Quiet cells are followed within half a second; a cell more than 6 dB above its floor lifts it by
-    `creep_db_per_s` only, so that a person in front of the sensor does not become the floor.
+    Quiet cells are followed within a second; a cell more than 6 dB above its floor lifts it slowly, so
+    that a person in front of the sensor does not become the floor. A lone line that keeps to its cell is
+    no person (trunk speed sways, limbs spread): it lifts its floor faster, and at a start at once.
     """
 
-    def __init__(self, hop_s: float, creep_db_per_s: float = 0.3) -> None:
+    def __init__(self, hop_s: float, creep_db_per_s: float = 0.3, line_creep_db_per_s: float = 6.0) -> None:
         self._fall = np.float32(min(1.0, hop_s / 0.2))
         self._rise = np.float32(min(1.0, hop_s / 1.0))
         self._creep = np.float32(10.0 ** (creep_db_per_s * hop_s / 10.0))
+        self._line_creep = np.float32(10.0 ** (line_creep_db_per_s * hop_s / 10.0))
         self._smooth = np.float32(min(1.0, hop_s / 0.16))
         self.reset()
 
@@ -65,7 +67,8 @@ class FloorShape:
         self._mean = self._mean + self._smooth * (power - self._mean)
         above = self._mean - self.level
         follow = self.level + np.where(above < 0, self._fall, self._rise) * above
-        level = np.where(above < (_NOISE_RATIO - 1) * self.level, follow, self.level * self._creep)
+        creep = np.where(_is_lone_line(self._mean), self._line_creep, self._creep)
+        level = np.where(above < (_NOISE_RATIO - 1) * self.level, follow, self.level * creep)
         self.level = np.maximum(level, np.float32(0.5)).astype(np.float32)
         return self.level
 
@@ -76,4 +79,12 @@ class FloorShape:
         padded = np.pad(quieter, 3, mode="edge")
         smooth = np.lib.stride_tricks.sliding_window_view(padded, 7).mean(axis=1)
         # mean of the smaller of two exponentials is half of either's
-        return np.asarray(np.maximum(2.0 * smooth, 1.0), dtype=np.float32)
+        floor = np.maximum(2.0 * smooth, 1.0)
+        return np.asarray(np.where(_is_lone_line(power), np.maximum(power, floor), floor), dtype=np.float32)
+
+
+def _is_lone_line(power: Float32Array) -> BoolArray:
+    """Cells 10 dB over what is four cells to either side: no wider than the window's own main lobe."""
+    padded = np.pad(power, 4, mode="edge")
+    around: Float32Array = np.maximum(padded[:-8], padded[8:])
+    return power > 10.0 * around

@@ -1,0 +1,91 @@
+"""The one place that chains features -> scores -> presence.
+
+Live sensing, replay, simulation and evaluation all come through here, so what is measured is what runs."""
+
+from __future__ import annotations
+
+from noctule.core.frames import AudioBlock, BasebandBlock, Decision, Fault, FeatureBlock, MotionScore
+from noctule.core.protocols import Detector
+from noctule.core.settings import Settings
+from noctule.dsp.features import FeatureExtractor
+from noctule.presence.cfar import CfarDetector
+from noctule.presence.tracker import PresenceTracker
+
+
+class SensingPipeline:
+    """Blocks in, decisions out.
+
+    Parameters
+    ----------
+    sample_rate_hz, baseband_rate_hz : rate of the audio, or of the baseband recording; give one.
+    detector : scores of features; None takes the model-free one.
+
+    Attributes
+    ----------
+    latency_s : from a sample's arrival to the decision that uses it, at most (window not counted).
+    features : the last block of features, for whoever draws them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        carrier_hz: float,
+        channels: int,
+        sample_rate_hz: float | None = None,
+        baseband_rate_hz: float | None = None,
+        detector: Detector | None = None,
+    ) -> None:
+        self.extractor = FeatureExtractor(
+            settings.features,
+            carrier_hz=carrier_hz,
+            channels=channels,
+            sample_rate_hz=sample_rate_hz,
+            baseband_rate_hz=baseband_rate_hz,
+        )
+        self.carrier_hz = carrier_hz
+        self.latency_s = self.extractor.latency_s
+        self._detector = detector or CfarDetector(
+            self.extractor.velocity_mps, self.extractor.hop_s, self.extractor.window_s
+        )
+        self._tracker = PresenceTracker(settings.presence)
+        self.features: FeatureBlock | None = None
+
+    def reset(self) -> None:
+        """The signal path starts anew (device reopened); who is here is not forgotten."""
+        self.extractor.reset()
+        self._detector.reset()
+
+    def process(self, block: AudioBlock) -> list[Decision]:
+        """Decisions of the frames this block completed; none until the first window is full."""
+        return self._decide(self.extractor.process(block))
+
+    def process_baseband(self, block: BasebandBlock) -> list[Decision]:
+        """The same from recorded baseband."""
+        return self._decide(self.extractor.process_baseband(block))
+
+    def unavailable(self, time_s: float, fault: Fault) -> Decision:
+        """A decision for a moment without any samples: the device is gone."""
+        return self._track(MotionScore(time_s, 0.0, 0.0, 0.0, fault), carrier_snr_db=0.0)
+
+    def _decide(self, features: FeatureBlock) -> list[Decision]:
+        if not len(features):
+            return []
+        self.features = features
+        scores = self._detector.score(features)
+        return [self._track(s, float(snr)) for s, snr in zip(scores, features.carrier_snr_db, strict=True)]
+
+    def _track(self, score: MotionScore, carrier_snr_db: float) -> Decision:
+        state = self._tracker.update(score)
+        return Decision(
+            time_s=score.time_s,
+            presence=state.presence,
+            motion=state.motion,
+            score_major=score.score_major,
+            score_minor=score.score_minor,
+            radial_velocity_mps=score.radial_velocity_mps,
+            carrier_hz=self.carrier_hz,
+            carrier_snr_db=carrier_snr_db,
+            fault=score.fault,
+            reason=state.reason,
+        )
