@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from tests.soundservers.servers import Jack, PipeWire, PulseAudio, Server, missing_programs
@@ -17,7 +16,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
     def start(kind: type[Server], sample_rate_hz: int, microphones: int = 2) -> Server:
         _need(kind)
-        folder: Path = tmp_path_factory.mktemp(f"{kind.__name__.lower()}-{sample_rate_hz}-") / "s"
+        folder = tmp_path_factory.mktemp(f"{kind.__name__.lower()}-{sample_rate_hz}-")
         server = kind(folder, sample_rate_hz, microphones)
         started.append(server)
         server.start()

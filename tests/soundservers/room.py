@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import os
 import signal
 import sys
 import threading
@@ -326,8 +327,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
 
+    parent = os.getppid()
+
     def wait() -> None:
-        while not over.wait(0.05):
+        while not over.wait(0.05) and os.getppid() == parent:
             truth.write()
 
     try:

@@ -139,7 +139,7 @@ class Server:
         self.folder, self.sample_rate_hz, self.microphones = folder, sample_rate_hz, microphones
         self.log = folder / "server.log"
         runtime = folder / "run"
-        runtime.mkdir(mode=0o700, parents=True)
+        runtime.mkdir(mode=0o700)
         (folder / "config").mkdir()
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("NOCTULE_", "PULSE_", "PIPEWIRE_"))},
