@@ -1,0 +1,69 @@
+"""Writing records, one JSON object a line, to a file or to standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from noctule.core.errors import NoctuleError
+
+
+class JsonLines:
+    """Line-buffered JSON objects; what was written stays valid whatever happens next.
+
+    Parameters
+    ----------
+    path : a file to write anew, or `-` for standard output.
+
+    Raises
+    ------
+    NoctuleError
+        The file cannot be created, or the disk fills up.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._name = "standard output" if str(path) == "-" else str(path)
+        try:
+            self._file = sys.stdout if str(path) == "-" else Path(path).open("w", buffering=1, encoding="utf-8")
+        except OSError as error:
+            raise NoctuleError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+
+    def write(self, record: Mapping[str, object]) -> None:
+        try:
+            self._file.write(json.dumps(record, allow_nan=False) + "\n")
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def close(self) -> None:
+        try:
+            if self._file is sys.stdout:
+                self._file.flush()
+            else:
+                self._file.close()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> NoctuleError:
+        return NoctuleError(f"{self._name}: cannot be written ({(error.strerror or str(error)).lower()})")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        elif self._file is not sys.stdout:
+            try:
+                self._file.close()
+            except OSError:  # the first failure is the one to tell
+                return
