@@ -12,6 +12,10 @@ from typing import Self
 from noctule.core.errors import NoctuleError
 
 
+class OutputError(NoctuleError):
+    """The output is lost; going on with the next input would be for nothing."""
+
+
 class JsonLines:
     """Line-buffered JSON objects; what was written stays valid whatever happens next.
 
@@ -21,7 +25,7 @@ class JsonLines:
 
     Raises
     ------
-    NoctuleError
+    OutputError
         The file cannot be created, or the disk fills up.
     """
 
@@ -30,7 +34,7 @@ class JsonLines:
         try:
             self._file = sys.stdout if str(path) == "-" else Path(path).open("w", buffering=1, encoding="utf-8")
         except OSError as error:
-            raise NoctuleError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+            raise OutputError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from None
 
     def write(self, record: Mapping[str, object]) -> None:
         try:
@@ -51,8 +55,8 @@ class JsonLines:
         except OSError as error:
             raise self._failed(error) from None
 
-    def _failed(self, error: OSError) -> NoctuleError:
-        return NoctuleError(f"{self._name}: cannot be written ({(error.strerror or str(error)).lower()})")
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._name}: cannot be written ({(error.strerror or str(error)).lower()})")
 
     def __enter__(self) -> Self:
         return self
