@@ -189,8 +189,8 @@ class Server:
     def _ready(self) -> bool:
         raise NotImplementedError
 
-    def _client_says(self, *command: str) -> str:
-        """What a client of this server prints; nothing where it fails."""
+    def _client_says(self, *command: str) -> str | None:
+        """What a client of this server prints; None where it fails."""
         done = subprocess.run(
             command,
             env=self.environment,
@@ -199,7 +199,7 @@ class Server:
             timeout=START_TIMEOUT_S,
             check=False,
         )
-        return done.stdout if done.returncode == 0 else ""
+        return done.stdout if done.returncode == 0 else None
 
 
 class PipeWire(Server):
@@ -223,9 +223,9 @@ class PipeWire(Server):
         return "exec dbus-run-session -- sh -c '" + script + "'"
 
     def _ready(self) -> bool:
-        names = self._client_says("pactl", "list", "short")
-        default = self._client_says("pactl", "get-default-sink").strip()  # WirePlumber is up
-        return "tx.monitor" in names and "air" in names and default in ("tx", "air")
+        names = self._client_says("pactl", "list", "short") or ""
+        default = self._client_says("pactl", "get-default-sink") or ""  # WirePlumber chose: it is up
+        return "tx.monitor" in names and "air" in names and default.strip() in ("tx", "air")
 
     def room_options(self) -> list[str]:
         return ["--backend", "sounddevice", "--device", "sim", "--rate", str(self.sample_rate_hz)]
@@ -248,7 +248,7 @@ class PulseAudio(Server):
         )
 
     def _ready(self) -> bool:
-        names = self._client_says("pactl", "list", "short")
+        names = self._client_says("pactl", "list", "short") or ""
         return all(name in names for name in ("tx.monitor", "air.monitor", "mics"))
 
     def room_options(self) -> list[str]:
@@ -270,7 +270,7 @@ class Jack(Server):
         return f"exec jackd -n {name} -r -S -t 5000 -p 128 {driver}"
 
     def _ready(self) -> bool:
-        return self._client_says("jack_lsp", "-s", self.environment["JACK_DEFAULT_SERVER"], "-t") != ""
+        return self._client_says("jack_lsp", "-s", self.environment["JACK_DEFAULT_SERVER"]) is not None
 
     def room_options(self) -> list[str]:
         return ["--backend", "jack", "--client", "room"]
