@@ -337,6 +337,14 @@ def test_does_not_overwrite_unless_told(tmp_path: Path, samples: Complex64Array)
     np.testing.assert_array_equal(read(tmp_path / "a"), samples[:10])
 
 
+def test_nothing_stays_of_an_empty_recording(tmp_path: Path) -> None:
+    with writer_at(tmp_path / "a") as writer:
+        writer.annotate("walking")
+        writer.write(block_of(np.zeros((0, 2), np.complex64)))
+        assert writer.meta_path.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_refuses_places_it_cannot_write(tmp_path: Path, samples: Complex64Array) -> None:
     (tmp_path / "file").touch()
     for place in (tmp_path / "missing" / "a", tmp_path / "file" / "a"):

@@ -114,9 +114,8 @@ class BasebandWriter:
         return self.samples_written / self.sample_rate_hz
 
     def _create(self, overwrite: bool) -> io.FileIO:
-        for path in (self.meta_path, self.data_path):
-            if path.exists() and not overwrite:
-                raise NoctuleError(f"{path}: exists already; choose another name or overwrite it (--force)")
+        if not overwrite:
+            refuse_existing(self.data_path)
         try:
             self.meta_path.unlink(missing_ok=True)  # an old one must never describe new samples
             return io.FileIO(str(self.data_path), "wb" if overwrite else "xb")
@@ -157,10 +156,14 @@ class BasebandWriter:
         self._write_meta()
 
     def close(self) -> None:
-        """Write the final metadata, with checksum; safe to call twice."""
+        """Write the final metadata, with checksum; nothing stays of an empty recording."""
         if self._data.closed:
             return
         self._data.close()
+        if not self.samples_written:
+            self.data_path.unlink(missing_ok=True)
+            self.meta_path.unlink(missing_ok=True)
+            return
         for annotation in self._annotations:
             annotation.setdefault(COUNT, self.samples_written - annotation[START])
         self._global[keys.SHA512_KEY] = self._hash.hexdigest()
@@ -251,3 +254,11 @@ class BasebandWriter:
         if text != self._meta_text:
             replace_file(self.meta_path, text)
             self._meta_text = text
+
+
+def refuse_existing(path: str | Path) -> None:
+    """Raise NoctuleError where a recording of this name, or half of one, is already there."""
+    names = get_sigmf_filenames(path)
+    for one in (names["meta_fn"], names["data_fn"]):
+        if one.exists():
+            raise NoctuleError(f"{one}: exists already; choose another name or replace it (--force)")
