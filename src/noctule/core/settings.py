@@ -53,7 +53,7 @@ class EmitSettings(_Section):
 class FeatureSettings(_Section):
     """What the detector sees. The digest of this section travels with every model."""
 
-    hop_s: float = Field(0.04, ge=0.01, le=0.05)
+    hop_s: float = Field(0.048, ge=0.01, le=0.05, description="a decision every so often")
     velocity_max_mps: float = Field(6.0, ge=2.0, le=12.0)
     velocity_step_mps: float = Field(0.05, ge=0.02, le=0.2)
     baseband_rate_hz: float = Field(6000.0, ge=5000.0, le=12000.0, description="at least this is asked of the decimator, rounded to a whole decimation")

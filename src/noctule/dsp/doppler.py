@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+from numba import njit
 
-from noctule.core.frames import BasebandBlock, BoolArray, Complex64Array, Fault, Float32Array, IntArray
+from noctule.core.frames import BasebandBlock, BoolArray, Complex64Array, Fault, Float32Array
 from noctule.core.settings import FeatureSettings
 from noctule.core.units import SPEED_OF_SOUND_MPS, hz_per_mps
 from noctule.dsp.clutter import ClutterRemover
@@ -29,19 +30,19 @@ class SpectrumBlock:
 
     Attributes
     ----------
-    power : (frames, channels, fft bins) float32, |S|²/(sum of window²): the variance of a white
-        baseband; FFT order (zero velocity first).
+    power : (frames, channels, fft bins) float32, |S|² scaled to the variance of a white baseband;
+        FFT order (zero velocity first).
     carrier : (frames, channels) complex64, static phasor of the window; half the tone's amplitude.
     step : (frames, channels) float32, largest lasting jump of the baseband inside the newest hop, or 0.
-    end_sample : (frames,) baseband position just behind the newest sample used.
-    faults : (frames,) faults of the audio that went in since the frame before.
+    end_sample : one a frame, baseband position just behind the newest sample used.
+    faults : one a frame, `Fault` bits of the audio that went in since the frame before.
     """
 
     power: Float32Array
     carrier: Complex64Array
     step: Float32Array
-    end_sample: IntArray
-    faults: IntArray
+    end_sample: list[int]
+    faults: list[int]
 
     def __len__(self) -> int:
         return len(self.end_sample)
@@ -74,8 +75,8 @@ class DopplerSpectrum:
         self.fft_size = scipy.fft.next_fast_len(self.window_samples)
         # symmetric about the middle, never zero at the ends: every sample counts
         window = np.hanning(self.window_samples + 2)[1:-1]
-        self._window = window.astype(np.float32)
-        self._scale = np.float32(1.0 / np.sum(window**2))
+        # scaled so that white noise of variance 1 has power 1 in every bin
+        self._window = (window / np.sqrt(np.sum(window**2))).astype(np.float32)
         self._clutter = ClutterRemover(self._window)
         self._span = max(1, round(STEP_SPAN_S * baseband_rate_hz))
         self._make_grid(settings, sample_rate_hz, pass_edge_hz)
@@ -103,8 +104,11 @@ class DopplerSpectrum:
 
     def on_grid(self, power: Float32Array) -> Float32Array:
         """FFT-order power `(..., fft bins)` to the velocity grid `(..., bins)`."""
-        lower, upper = power[..., self._lower], power[..., self._upper]
-        return lower + (upper - lower) * self._upper_share
+        lower, upper = power.take(self._lower, axis=-1), power.take(self._upper, axis=-1)
+        upper -= lower
+        upper *= self._upper_share
+        upper += lower
+        return upper
 
     def reset(self) -> None:
         """Start afresh: the next frame comes when a whole window is there."""
@@ -132,41 +136,55 @@ class DopplerSpectrum:
     def _next_frames(self) -> SpectrumBlock | None:
         assert self._buffer is not None
         N, H = self.window_samples, self.hop_samples
-        channels, have = self._buffer.shape
+        have = self._buffer.shape[1]
         frames = min((have - N) // H + 1, MOST_HOPS_AT_ONCE) if have >= N else 0
         if frames < 1:
             return None
         first_end = self._end_sample - have + N
-        windows = np.lib.stride_tricks.sliding_window_view(self._buffer, N, axis=1)[:, : frames * H : H]
-        moving, carrier = self._clutter.remove(windows.swapaxes(0, 1))
-        spectrum = scipy.fft.fft(moving * self._window, self.fft_size, axis=-1, overwrite_x=True)
-        power = (spectrum.real**2 + spectrum.imag**2) * self._scale
-        step = self._largest_step(self._buffer[:, : N + (frames - 1) * H], frames)
+        moving, carrier = self._clutter.remove(self._buffer, frames, H)
+        spectrum = scipy.fft.fft(moving, self.fft_size, axis=-1, overwrite_x=True)
+        power = np.empty(spectrum.shape, dtype=np.float32)
+        _square(spectrum, power)
+        step = np.zeros((frames, len(self._buffer)), dtype=np.float32)
+        # the first window of a stream shows the whole of itself
+        _largest_step(self._buffer, N, H, self._span, step)
         self._buffer = self._buffer[:, frames * H :]
-        faults = np.zeros(frames, dtype=np.int64)
+        faults = [0] * frames
         faults[0], self._faults = int(self._faults), Fault(0)
-        ends = first_end + H * np.arange(frames, dtype=np.int64)
+        ends = [first_end + H * i for i in range(frames)]
         return SpectrumBlock(power, carrier, step, ends, faults)
 
-    def _largest_step(self, used: Complex64Array, frames: int) -> Float32Array:
-        """Largest lasting jump in the newest hop of every frame, (frames, channels); 0 for none.
 
-        Motion near the microphone changes the baseband as much as a gap does, but all through the hop;
-        a click is as short, but afterwards everything is as before.
-        """
-        newest = used[:, -(frames * self.hop_samples + self._span) :]
-        change = np.abs(newest[:, self._span :] - newest[:, : -self._span])
-        # a first window shorter than hop + span leaves less: pad in front with no change
-        missing = frames * self.hop_samples - change.shape[1]
-        if missing > 0:
-            change = np.pad(change, ((0, 0), (missing, 0)))
-            newest = np.pad(newest, ((0, 0), (missing, 0)), mode="edge")
-        by_hop = change.reshape(len(change), frames, self.hop_samples)
-        largest = by_hop.max(axis=2)
-        lone = by_hop.mean(axis=2) < 0.2 * largest
-        for channel, frame in np.argwhere(lone):
-            at = frame * self.hop_samples + int(by_hop[channel, frame].argmax())
-            before = newest[channel, max(0, at - 4 * self._span) : at + 1].mean()
-            after = newest[channel, at + self._span : at + 5 * self._span].mean()
-            largest[channel, frame] = abs(after - before)
-        return np.asarray(np.where(lone, largest, 0.0).T, dtype=np.float32)
+@njit(cache=True, fastmath=True)
+def _square(spectrum, power):  # type: ignore[no-untyped-def]
+    for f in range(power.shape[0]):
+        for c in range(power.shape[1]):
+            for k in range(power.shape[2]):
+                z = spectrum[f, c, k]
+                power[f, c, k] = z.real * z.real + z.imag * z.imag
+
+
+@njit(cache=True, fastmath=True)
+def _largest_step(baseband, window, hop, span, step):  # type: ignore[no-untyped-def]
+    """Largest lasting jump in the newest hop of every frame.
+
+    Motion near the microphone changes the baseband as much as a gap does, but all through the hop;
+    a click is as short, but afterwards everything is as before.
+    """
+    for f in range(step.shape[0]):
+        end = window + f * hop
+        start = max(span, end - hop)
+        for c in range(step.shape[1]):
+            x = baseband[c]
+            largest, total, at = 0.0, 0.0, start
+            for n in range(start, end):
+                d = x[n] - x[n - span]
+                change = d.real * d.real + d.imag * d.imag
+                total += change
+                if change > largest:
+                    largest, at = change, n
+            # mean square below a tenth of the largest square: it was alone
+            if total < 0.1 * largest * (end - start):
+                before = np.mean(x[max(0, at - 5 * span) : at - span + 1])
+                after = np.mean(x[at : min(end, at + 4 * span)])
+                step[f, c] = abs(after - before)

@@ -12,11 +12,12 @@ overlapping windows. Cost: 4·taps multiply-adds an output sample, times about 2
 
 from __future__ import annotations
 
+import cmath
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import firwin, kaiser_beta
+from numba import njit
 
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import AudioBlock, BasebandBlock, Complex64Array, Fault, Float32Array
@@ -82,11 +83,14 @@ def plan_decimation(sample_rate_hz: float, carrier_hz: float, settings: FeatureS
 
 
 def _kaiser_lowpass(pass_hz: float, stop_hz: float, rate_hz: float, stopband_db: float) -> Float32Array:
-    # Kaiser's length estimate, with 1 dB in hand for its error
+    # Kaiser's estimates of length and shape, with 1 dB in hand for their error (importing scipy.signal
+    # for these four lines would cost every command a second)
+    wanted_db = stopband_db + 1.0
     width = 2.0 * math.pi * (stop_hz - pass_hz) / rate_hz
-    length = math.ceil((stopband_db + 1.0 - 7.95) / (2.285 * width)) + 1
-    taps = firwin(length, (pass_hz + stop_hz) / 2, window=("kaiser", kaiser_beta(stopband_db + 1.0)), fs=rate_hz)
-    return np.asarray(taps, dtype=np.float32)
+    length = math.ceil((wanted_db - 7.95) / (2.285 * width)) + 1
+    k = np.arange(length) - (length - 1) / 2
+    taps = np.sinc((pass_hz + stop_hz) / rate_hz * k) * np.kaiser(length, 0.1102 * (wanted_db - 8.7))
+    return np.asarray(taps / taps.sum(), dtype=np.float32)
 
 
 class Downconverter:
@@ -129,7 +133,9 @@ class Downconverter:
         self.step_samples = self._rows * self.plan.decimation
         self._taps = self._toeplitz()
         self._turns_per_sample = carrier_hz / sample_rate_hz
-        self._ramp = np.zeros(0, dtype=np.complex64)
+        turns = self._turns_per_sample * self.plan.decimation * np.arange(self._rows + 1)
+        #: rotation of each output of a step, and in the end that from step to step
+        self._turn = np.exp(-2j * np.pi * (turns % 1.0))
         self.reset()
 
     def _toeplitz(self) -> Float32Array:
@@ -151,7 +157,7 @@ class Downconverter:
         """Forget everything; the next block may start anywhere."""
         self._pending: list[Float32Array] = []
         self._pending_samples = 0
-        self._carried: Float32Array | None = None  # (channels, 2·rows): what the last step gives the next
+        self._carried: Complex64Array | None = None  # (channels, rows): what the last step gives the next
         self._next_sample: int | None = None
         self._faults = Fault(0)
 
@@ -193,26 +199,17 @@ class Downconverter:
     def convert(self, audio: Float32Array, first_sample: int) -> BasebandBlock:
         """Whole steps of contiguous audio to baseband; `process` without the bookkeeping of blocks."""
         steps = len(audio) // self.step_samples
-        x = np.ascontiguousarray(audio.T).reshape(self.channels * steps, self.step_samples)
-        both = (x @ self._taps).reshape(self.channels, steps, 2, 2 * self._rows)
-        y = both[:, :, 0].copy()
-        y[:, 1:] += both[:, :-1, 1]
-        if self._carried is not None:
-            y[:, 0] += self._carried
-        else:  # the filter is not full yet: what it would say is the edge, not the room
-            y, first_sample = np.ascontiguousarray(y[:, 1:]), first_sample + self.step_samples
-        self._carried = both[:, -1, 1]
-        baseband = y.view(np.complex64).reshape(self.channels, -1)
+        by_step = np.ascontiguousarray(audio.T).reshape(self.channels * steps, self.step_samples)
+        both = (by_step @ self._taps).view(np.complex64).reshape(self.channels, steps, 2, self._rows)
+        first = 0 if self._carried is not None else 1  # before the filter is full it tells of the edge
+        baseband = np.empty((self.channels, (steps - first) * self._rows), dtype=np.complex64)
+        first_sample += first * self.step_samples
         # audio index of the newest sample in the first output
-        baseband *= self._rotation(baseband.shape[1], first_sample + self.plan.decimation - 1)
+        turns = math.fmod(self._turns_per_sample * (first_sample + self.plan.decimation - 1), 1.0)
+        carried = self._carried if self._carried is not None else both[:, 0, 1]
+        _add_and_turn(both, carried, first, np.complex64(cmath.exp(-2j * math.pi * turns)), self._turn, baseband)
+        self._carried = both[:, -1, 1].copy()
         return self._block(baseband, first_sample)
-
-    def _rotation(self, count: int, sample: int) -> Complex64Array:
-        if len(self._ramp) < count:
-            turns = self._turns_per_sample * self.plan.decimation * np.arange(count)
-            self._ramp = np.exp(-2j * np.pi * (turns % 1.0)).astype(np.complex64)
-        start = math.fmod(self._turns_per_sample * sample, 1.0)
-        return self._ramp[:count] * np.complex64(np.exp(-2j * np.pi * start))
 
     def _block(self, baseband: Complex64Array, first_sample: int) -> BasebandBlock:
         faults = self._faults
@@ -221,3 +218,16 @@ class Downconverter:
         return BasebandBlock(
             baseband.T, self.baseband_rate_hz, self.carrier_hz, first_sample // self.plan.decimation, faults
         )
+
+
+@njit(cache=True)
+def _add_and_turn(both, carried, first, start, turn, baseband):  # type: ignore[no-untyped-def]
+    """Own part of each step plus what the step before gave it, turned to the carrier's phase."""
+    channels, steps, _, rows = both.shape
+    for c in range(channels):
+        phasor = start + 0j * turn[0]  # double precision: it turns on through a whole block
+        for s in range(first, steps):
+            before = carried[c] if s == 0 else both[c, s - 1, 1]
+            for m in range(rows):
+                baseband[c, (s - first) * rows + m] = (both[c, s, 0, m] + before[m]) * (phasor * turn[m])
+            phasor *= turn[rows]

@@ -6,6 +6,7 @@ audio check -> downconvert -> window and clutter -> Doppler power -> floors and 
 from __future__ import annotations
 
 import math
+from statistics import median
 
 import numpy as np
 
@@ -14,11 +15,12 @@ from noctule.core.settings import FeatureSettings
 from noctule.core.units import SPEED_OF_SOUND_MPS
 from noctule.dsp.doppler import DopplerSpectrum, SpectrumBlock
 from noctule.dsp.downconvert import Downconverter, plan_decimation
-from noctule.dsp.floor import FloorShape, WhiteNoise
+from noctule.dsp.floor import FloorShape, WhiteNoise, is_lone_line
 from noctule.dsp.quality import AudioCheck, FrameQuality, QualityMonitor
 
-#: A steady foreign tone stands so far over its neighbourhood on the floor.
-INTERFERENCE_DB = 12.0
+_BLOCKING = int(BLOCKING_FAULTS)
+#: time, log power, broadband, quality of one frame
+_Row = tuple[float, Float32Array, float, FrameQuality]
 
 
 class FeatureExtractor:
@@ -75,7 +77,9 @@ class FeatureExtractor:
         self.window_s = self._doppler.window_samples / baseband_rate_hz
         filter_s = self._down.plan.latency_s + self._down.step_samples / sample_rate_hz if sample_rate_hz and self._down else 0.0
         self.latency_s = self.hop_s + filter_s
+        self._some_invalid = not self.valid_bins.all()
         self.reset()
+        self._nothing = self._gather([])
 
     def reset(self) -> None:
         """Forget the room: after a device loss everything may be different."""
@@ -94,8 +98,8 @@ class FeatureExtractor:
         self._frames_seen = 0
         self._blocked = False
         self._no_power = np.zeros(len(self.velocity_mps), dtype=np.float32)
-        self._interference = Fault(0)
-        self._audio_fault = Fault(0)
+        self._interference = 0
+        self._audio_fault = 0
 
     def _fft_velocity(self) -> Float32Array:
         hz = np.fft.fftfreq(self._doppler.fft_size, 1.0 / self._baseband_rate_hz)
@@ -111,64 +115,61 @@ class FeatureExtractor:
         """Audio in, the frames it completed out (often none)."""
         assert self._down is not None, "this extractor was made for baseband"
         block, fault = self._check.check(block)
+        self._audio_fault |= int(fault)
         baseband = self._down.process(block)
-        self._audio_fault |= fault
         if not len(baseband.samples):
-            return self._gather([])
-        faults, self._audio_fault = baseband.faults | self._audio_fault, Fault(0)
-        return self.process_baseband(
-            BasebandBlock(baseband.samples, baseband.sample_rate_hz, baseband.carrier_hz, baseband.first_sample, faults)
-        )
+            return self._nothing
+        self._audio_fault |= int(baseband.faults)
+        return self.process_baseband(baseband)
 
     def process_baseband(self, block: BasebandBlock) -> FeatureBlock:
         """Recorded baseband in, the frames it completed out."""
         rows = []
         for spectra in self._doppler.process(block):
+            spectra.faults[0] |= self._audio_fault
+            self._audio_fault = 0
             rows += [self._frame(spectra, i) for i in range(len(spectra))]
-        return self._gather(rows)
+        return self._gather(rows) if rows else self._nothing
 
-    def _frame(self, spectra: SpectrumBlock, i: int) -> tuple[float, Float32Array, float, FrameQuality]:
+    def _frame(self, spectra: SpectrumBlock, i: int) -> _Row:
         power = spectra.power[i]
-        rise = self._white.update(power)
+        noise_now = self._white.update(power)
         noise = self._white.level
-        assert noise is not None
         quality = self._quality.update(
-            spectra.carrier[i], spectra.step[i], noise, rise * noise, Fault(int(spectra.faults[i]))
+            spectra.carrier[i].tolist(), spectra.step[i].tolist(), noise, noise_now, spectra.faults[i]
         )
-        if quality.gain_moved != 1.0:
-            self._white.level = noise = (noise * quality.gain_moved).astype(np.float32)
-        time_s = float(spectra.end_sample[i] / self._baseband_rate_hz)
-        if quality.fault & BLOCKING_FAULTS:
+        time_s = spectra.end_sample[i] / self._baseband_rate_hz
+        if quality.fault & _BLOCKING:
             self._blocked = True
             return time_s, self._no_power, 0.0, quality
         if self._blocked:  # what the floors learnt beside or across the fault is not this room
             self._blocked = False
-            self._white.level = None
-            self._white.update(power)
-            noise, rise = self._white.level, np.ones_like(rise)
+            self._white.forget()
+            noise_now, noise = self._white.update(power), self._white.level
             self._shape.reset()
+        if quality.gain_moved != 1.0:
+            self._white.level = noise = [level * quality.gain_moved for level in noise]
         # each microphone in units of its own noise, dead ones left out
-        weight = quality.live / noise
-        combined = self._doppler.on_grid((weight / max(1, quality.live.sum())).astype(np.float32) @ power)
-        shape = self._shape.update(combined)
+        share = 1.0 / sum(quality.live)
+        weight = np.array([share * live / level for live, level in zip(quality.live, noise, strict=True)])
+        combined = self._doppler.on_grid(weight.astype(np.float32) @ power)
+        log_power_db = self._shape.refer(combined)
         if self._frames_seen % 25 == 0:
-            self._interference = self._look_for_tones(shape)
+            self._interference = self._look_for_tones()
         self._frames_seen += 1
-        log_power_db = 10.0 * np.log10(combined / shape + np.float32(1e-6))
-        broadband_db = max(0.0, 10.0 * math.log10(float(np.median(rise)) + 1e-9))
-        return time_s, log_power_db, broadband_db, quality
+        rise = median(now / level for now, level in zip(noise_now, noise, strict=True))
+        return time_s, log_power_db, 10.0 * math.log10(max(1.0, rise)), quality
 
-    def _look_for_tones(self, shape: Float32Array) -> Fault:
-        """A narrow line on the slow floor away from the carrier: another emitter, a switching supply."""
-        db = 10.0 * np.log10(shape)
-        around = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(db, 10, mode="edge"), 21), axis=1)
-        line = (db - around > INTERFERENCE_DB) & (np.abs(self.velocity_mps) > 0.5) & self.valid_bins
-        return Fault.INTERFERENCE if line.any() else Fault(0)
+    def _look_for_tones(self) -> int:
+        """A lone line on the slow floor away from the carrier: another emitter, a switching supply."""
+        assert self._shape.level is not None
+        line = is_lone_line(self._shape.level) & (np.abs(self.velocity_mps) > 0.5) & self.valid_bins
+        return int(Fault.INTERFERENCE) if line.any() else 0
 
-    def _gather(self, rows: list[tuple[float, Float32Array, float, FrameQuality]]) -> FeatureBlock:
-        bins = len(self.velocity_mps)
-        power = np.array([r[1] for r in rows], dtype=np.float32).reshape(len(rows), bins)
-        power[:, ~self.valid_bins] = 0.0
+    def _gather(self, rows: list[_Row]) -> FeatureBlock:
+        power = np.array([r[1] for r in rows], dtype=np.float32).reshape(len(rows), len(self.velocity_mps))
+        if self._some_invalid:
+            power[:, ~self.valid_bins] = 0.0
         return FeatureBlock(
             time_s=np.array([r[0] for r in rows], dtype=np.float64),
             log_power_db=power,
@@ -177,6 +178,6 @@ class FeatureExtractor:
             broadband_db=np.array([r[2] for r in rows], dtype=np.float32),
             carrier_level_dbfs=np.array([r[3].carrier_level_dbfs for r in rows], dtype=np.float32),
             carrier_snr_db=np.array([r[3].carrier_snr_db for r in rows], dtype=np.float32),
-            faults=np.array([int(r[3].fault | self._interference) for r in rows], dtype=np.int64),
+            faults=np.array([r[3].fault | self._interference for r in rows], dtype=np.int64),
             carrier_hz=self.carrier_hz,
         )

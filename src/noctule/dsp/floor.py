@@ -6,38 +6,55 @@ Both follow quiet frames quickly, and what stands above them only slowly: motion
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from noctule.core.frames import BoolArray, Float32Array
 
 #: A sample more than 6 dB above the floor is not noise.
-_NOISE_RATIO = 4.0
+NOISE_RATIO = 4.0
+#: White noise is 1; its own estimate is never wrong by more.
+LOWEST = 0.5
+SMOOTH_S, FALL_S, RISE_S = 0.16, 0.2, 1.0
+CREEP_DB_PER_S, LINE_CREEP_DB_PER_S = 0.3, 6.0
+#: A lone line stands this far over the cells four away: no wider than the window's own main lobe.
+LINE_RATIO = 10.0
 
 
 class WhiteNoise:
     """White noise of each microphone, seen at the far ends of the velocity grid.
 
     Fast limbs reach one end at a time, keys and sibilants both: the quieter end is the noise.
+    A few numbers a frame: plain floats are quicker than arrays here.
     """
 
     def __init__(self, fft_velocity_mps: Float32Array, valid: BoolArray, velocity_max_mps: float) -> None:
         far = valid & (np.abs(fft_velocity_mps) >= 0.7 * velocity_max_mps)
-        near_side = far & (fft_velocity_mps < 0)
-        far_side = far & (fft_velocity_mps > 0)
-        # a carrier close to half the rate has one side only
-        self._sides = [np.flatnonzero(side) for side in (near_side, far_side) if side.sum() >= 8]
-        self.level: Float32Array | None = None
+        ends = [far & (fft_velocity_mps < 0), far & (fft_velocity_mps > 0)]
+        # a carrier close to half the rate has one end only
+        masks = [end / end.sum() for end in ends if end.sum() >= 8]
+        self._mean_of_ends = np.stack(masks, axis=1).astype(np.float32)
+        self.level: list[float] = []
 
-    def update(self, power: Float32Array) -> Float32Array:
-        """Take one frame's power `(channels, fft bins)`; return its rise over the floor, `(channels,)`."""
-        now = np.minimum.reduce([power[:, side].mean(axis=1) for side in self._sides])
-        if self.level is None:
-            self.level = np.maximum(now, 1e-30).astype(np.float32)
-        rise: Float32Array = now / self.level
-        rate = np.where(rise < 1.0, 0.25, np.where(rise < 2.0, 0.1, 0.0))
+    def forget(self) -> None:
+        """The next frame is the first again."""
+        self.level = []
+
+    def update(self, power: Float32Array) -> list[float]:
+        """Take one frame's power `(channels, fft bins)`; return this frame's noise of each microphone."""
+        now = [max(min(ends), 1e-30) for ends in (power @ self._mean_of_ends).tolist()]
+        if not self.level:
+            self.level = list(now)
+        self.level = [self._follow(level, noise) for level, noise in zip(self.level, now, strict=True)]
+        return now
+
+    @staticmethod
+    def _follow(level: float, now: float) -> float:
+        if now < level:
+            return level + 0.25 * (now - level)
+        if now < 2.0 * level:
+            return level + 0.1 * (now - level)
         # 0.12 dB a hop, 3 dB a second, when it stays above: a hiss that began becomes the noise
-        creep = np.where(rise < 2.0, 1.0, 1.028)
-        self.level = np.maximum((self.level + rate * (now - self.level)) * creep, 1e-30).astype(np.float32)
-        return rise
+        return level * 1.028
 
 
 class FloorShape:
@@ -48,29 +65,27 @@ class FloorShape:
     no person (trunk speed sways, limbs spread): it lifts its floor faster, and at a start at once.
     """
 
-    def __init__(self, hop_s: float, creep_db_per_s: float = 0.3, line_creep_db_per_s: float = 6.0) -> None:
-        self._fall = np.float32(min(1.0, hop_s / 0.2))
-        self._rise = np.float32(min(1.0, hop_s / 1.0))
-        self._creep = np.float32(10.0 ** (creep_db_per_s * hop_s / 10.0))
-        self._line_creep = np.float32(10.0 ** (line_creep_db_per_s * hop_s / 10.0))
-        self._smooth = np.float32(min(1.0, hop_s / 0.16))
+    def __init__(self, hop_s: float) -> None:
+        self._rates = (
+            np.float32(min(1.0, hop_s / SMOOTH_S)),
+            np.float32(min(1.0, hop_s / FALL_S)),
+            np.float32(min(1.0, hop_s / RISE_S)),
+            np.float32(10.0 ** (CREEP_DB_PER_S * hop_s / 10.0)),
+            np.float32(10.0 ** (LINE_CREEP_DB_PER_S * hop_s / 10.0)),
+        )
         self.reset()
 
     def reset(self) -> None:
         self.level: Float32Array | None = None
 
-    def update(self, power: Float32Array) -> Float32Array:
-        """Take one frame `(bins,)` relative to white noise; return the floor `(bins,)` to refer it to."""
+    def refer(self, power: Float32Array) -> Float32Array:
+        """Take one frame `(bins,)` relative to white noise; return it in dB over the floor `(bins,)`."""
         if self.level is None:
             self.level = self._first_guess(power)
-            self._mean = self.level
-        self._mean = self._mean + self._smooth * (power - self._mean)
-        above = self._mean - self.level
-        follow = self.level + np.where(above < 0, self._fall, self._rise) * above
-        creep = np.where(_is_lone_line(self._mean), self._line_creep, self._creep)
-        level = np.where(above < (_NOISE_RATIO - 1) * self.level, follow, self.level * creep)
-        self.level = np.maximum(level, np.float32(0.5)).astype(np.float32)
-        return self.level
+            self._mean = self.level.copy()
+        over_db = np.empty(len(power), dtype=np.float32)
+        _refer(power, self._mean, self.level, *self._rates, over_db)
+        return over_db
 
     @staticmethod
     def _first_guess(power: Float32Array) -> Float32Array:
@@ -80,11 +95,28 @@ class FloorShape:
         smooth = np.lib.stride_tricks.sliding_window_view(padded, 7).mean(axis=1)
         # mean of the smaller of two exponentials is half of either's
         floor = np.maximum(2.0 * smooth, 1.0)
-        return np.asarray(np.where(_is_lone_line(power), np.maximum(power, floor), floor), dtype=np.float32)
+        return np.asarray(np.where(is_lone_line(power), np.maximum(power, floor), floor), dtype=np.float32)
 
 
-def _is_lone_line(power: Float32Array) -> BoolArray:
-    """Cells 10 dB over what is four cells to either side: no wider than the window's own main lobe."""
-    padded = np.pad(power, 4, mode="edge")
-    around: Float32Array = np.maximum(padded[:-8], padded[8:])
-    return power > 10.0 * around
+def is_lone_line(power: Float32Array) -> BoolArray:
+    """Cells that stand alone: the mark of a steady tone."""
+    around = np.maximum(np.roll(power, 4), np.roll(power, -4))
+    return np.asarray(power > LINE_RATIO * around)
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _refer(power, mean, level, smooth, fall, rise, creep, line_creep, over_db):  # type: ignore[no-untyped-def]
+    bins = len(power)
+    for i in range(bins):
+        mean[i] += smooth * (power[i] - mean[i])
+    for i in range(bins):
+        above = mean[i] - level[i]
+        if above < 0:
+            level[i] += fall * above
+        elif above < (NOISE_RATIO - 1) * level[i]:
+            level[i] += rise * above
+        else:
+            around = max(mean[(i + 4) % bins], mean[(i - 4) % bins])
+            level[i] *= line_creep if mean[i] > LINE_RATIO * around else creep
+        level[i] = max(level[i], LOWEST)
+        over_db[i] = 10.0 * np.log10(power[i] / level[i] + 1e-6)

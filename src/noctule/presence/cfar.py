@@ -12,10 +12,10 @@ against a fixed level (Rohling 1983 for the idea; the tests below are for sound 
 
 from __future__ import annotations
 
-from collections import deque
+import math
 
 import numpy as np
-import numpy.typing as npt
+from numba import njit
 
 from noctule.core.frames import BLOCKING_FAULTS, Fault, FeatureBlock, Float32Array, MotionScore
 
@@ -35,6 +35,9 @@ MIRROR_SHARE = 0.5
 #: Speed at which what stays on both sides becomes background.
 ABSORB_DB_PER_S, RELEASE_DB_PER_S = 4.0, 6.0
 
+_BLOCKING = int(BLOCKING_FAULTS)
+_NONE = Fault(0)
+
 
 class CfarDetector:
     """Scores of every frame from its features alone, with a few seconds of memory.
@@ -47,63 +50,77 @@ class CfarDetector:
     """
 
     def __init__(self, velocity_mps: Float32Array, hop_s: float, window_s: float) -> None:
-        speed = np.abs(velocity_mps)
-        self._velocity = velocity_mps.astype(np.float64)
-        self._major = (speed >= MAJOR_BAND_MPS[0]) & (speed <= MAJOR_BAND_MPS[1])
-        self._minor = (speed >= MINOR_BAND_MPS[0]) & (speed <= MINOR_BAND_MPS[1])
-        self._moving = self._major | self._minor
-        cells = max(1, round(PATCH_MPS / float(velocity_mps[1] - velocity_mps[0])) | 1)
-        self._patch = cells
-        self._recent: deque[Float32Array] = deque(maxlen=max(1, round((SMOOTH_S + window_s) / hop_s)))
+        self._velocity = velocity_mps.astype(np.float32)
+        self._cells = max(1, round(PATCH_MPS / float(velocity_mps[1] - velocity_mps[0])) | 1)
+        self._looks = max(1, round((SMOOTH_S + window_s) / hop_s))
         self._absorb = ABSORB_DB_PER_S * hop_s
         self._release = RELEASE_DB_PER_S * hop_s
         self.reset()
 
     def reset(self) -> None:
-        self._recent.clear()
-        self._stays_db = np.zeros(len(self._velocity))
+        # as if it had been quiet before: one frame decides nothing
+        self._recent = np.ones((self._looks, len(self._velocity)), dtype=np.float32)
+        self._next = 0
+        self._stays_db = np.zeros(len(self._velocity), dtype=np.float32)
 
     def score(self, features: FeatureBlock) -> list[MotionScore]:
         """One `MotionScore` a frame of the block, in order."""
-        ratio = 10.0 ** ((features.log_power_db - features.broadband_db[:, None]) / 10.0)
-        return [
-            self._frame(float(features.time_s[i]), ratio[i], Fault(int(features.faults[i])))
-            for i in range(len(features))
-        ]
+        rows, bursts = features.log_power_db, features.broadband_db.tolist()
+        times, faults = features.time_s.tolist(), features.faults.tolist()
+        return [self._frame(times[i], rows[i], bursts[i], faults[i]) for i in range(len(times))]
 
-    def _frame(self, time_s: float, ratio: Float32Array, fault: Fault) -> MotionScore:
-        if fault & BLOCKING_FAULTS:
+    def _frame(self, time_s: float, row_db: Float32Array, burst_db: float, fault: int) -> MotionScore:
+        if fault & _BLOCKING:
             self.reset()
-            return MotionScore(time_s, 0.0, 0.0, 0.0, fault)
-        patch = self._average(ratio)
-        patch_db = 10.0 * np.log10(patch)
-        over_db = patch_db - 10.0 * np.log10(1.0 + MIRROR_SHARE * np.maximum(patch[::-1] - 1.0, 0.0))
-        over_db -= np.minimum(self._stays_db, self._stays_db[::-1])
-        self._stays_db += np.clip(patch_db - self._stays_db, -self._release, self._absorb)
-        np.maximum(self._stays_db, 0.0, out=self._stays_db)
-        velocity, centroid = self._where(patch, over_db)
-        major = _as_score(over_db[self._major].max()) if centroid >= MAJOR_CENTROID_MPS else 0.0
-        minor = _as_score(over_db[self._minor].max())
-        return MotionScore(time_s, major, max(major, minor), velocity, fault)
-
-    def _average(self, ratio: Float32Array) -> npt.NDArray[np.float64]:
-        if not self._recent:  # as if it had been quiet before: one frame decides nothing
-            quiet = np.ones(len(ratio), dtype=np.float32)
-            self._recent.extend(quiet for _ in range(self._recent.maxlen or 1))
-        self._recent.append(ratio)
-        mean = np.mean(self._recent, axis=0, dtype=np.float64)
-        summed = np.cumsum(np.pad(mean, (self._patch // 2 + 1, self._patch // 2), mode="edge"))
-        return np.maximum(summed[self._patch :] - summed[: -self._patch], 1e-3) / self._patch
-
-    def _where(self, patch: npt.NDArray[np.float64], over_db: npt.NDArray[np.float64]) -> tuple[float, float]:
-        """Mean radial velocity and mean speed of what stands out."""
-        energy = np.where((over_db > HALF_SCORE_DB - 2.0) & self._moving, patch, 0.0)
-        total = float(energy.sum())
-        if total <= 0.0:
-            return 0.0, 0.0
-        velocity = float(energy @ self._velocity) / total
-        return velocity, float(energy @ np.abs(self._velocity)) / total
+            return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault))
+        np.power(10.0, (row_db - np.float32(burst_db)) * np.float32(0.1), out=self._recent[self._next])
+        self._next = (self._next + 1) % self._looks
+        major_db, minor_db, velocity, speed = _judge(
+            self._recent, self._stays_db, self._velocity, self._cells, self._absorb, self._release
+        )
+        major = _as_score(major_db) if speed >= MAJOR_CENTROID_MPS else 0.0
+        return MotionScore(time_s, major, max(major, _as_score(minor_db)), velocity, Fault(fault) if fault else _NONE)
 
 
 def _as_score(over_db: float) -> float:
-    return float(1.0 / (1.0 + np.exp(-(over_db - HALF_SCORE_DB) / SLOPE_DB)))
+    return 1.0 / (1.0 + math.exp(-(over_db - HALF_SCORE_DB) / SLOPE_DB))
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _judge(recent, stays_db, velocity, cells, absorb, release):  # type: ignore[no-untyped-def]
+    """dB over background in the major and minor band, mean velocity and speed of what stands out."""
+    looks, bins = recent.shape
+    half = cells // 2
+    mean = np.empty(bins, dtype=np.float32)
+    for i in range(bins):
+        total = np.float32(0)
+        for k in range(looks):
+            total += recent[k, i]
+        mean[i] = total / looks
+    patch = np.empty(bins, dtype=np.float32)
+    for i in range(bins):
+        first = min(max(i - half, 0), bins - cells)  # the outermost patches repeat
+        patch[i] = max(np.mean(mean[first : first + cells]), np.float32(1e-3))
+    major_db, minor_db = -100.0, -100.0
+    energy, moment, extent = 0.0, 0.0, 0.0
+    for i in range(bins):
+        mirror = bins - 1 - i
+        both_db = 10.0 * np.log10(1.0 + MIRROR_SHARE * max(patch[mirror] - 1.0, 0.0))
+        over_db = 10.0 * np.log10(patch[i]) - both_db - min(stays_db[i], stays_db[mirror])
+        speed = abs(velocity[i])
+        in_major = MAJOR_BAND_MPS[0] <= speed <= MAJOR_BAND_MPS[1]
+        in_minor = MINOR_BAND_MPS[0] <= speed <= MINOR_BAND_MPS[1]
+        if in_major:
+            major_db = max(major_db, over_db)
+        if in_minor:
+            minor_db = max(minor_db, over_db)
+        if (in_major or in_minor) and over_db > HALF_SCORE_DB - 2.0:
+            energy += patch[i]
+            moment += patch[i] * velocity[i]
+            extent += patch[i] * speed
+    for i in range(bins):
+        change = 10.0 * np.log10(patch[i]) - stays_db[i]
+        stays_db[i] = max(stays_db[i] + min(max(change, -release), absorb), 0.0)
+    if energy > 0.0:
+        return major_db, minor_db, moment / energy, extent / energy
+    return major_db, minor_db, 0.0, 0.0
