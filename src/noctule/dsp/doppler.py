@@ -102,13 +102,11 @@ class DopplerSpectrum:
         self._upper = (self._lower + 1) % self.fft_size
         self._upper_share = (position - np.floor(position)).astype(np.float32)
 
-    def on_grid(self, power: Float32Array) -> Float32Array:
-        """FFT-order power `(..., fft bins)` to the velocity grid `(..., bins)`."""
-        lower, upper = power.take(self._lower, axis=-1), power.take(self._upper, axis=-1)
-        upper -= lower
-        upper *= self._upper_share
-        upper += lower
-        return upper
+    def on_grid(self, power: Float32Array, weight: list[float]) -> Float32Array:
+        """Weighted sum over the microphones of one frame `(channels, fft bins)`, on the grid `(bins,)`."""
+        row = np.empty(len(self.velocity_mps), dtype=np.float32)
+        _combine(power, np.array(weight, dtype=np.float32), self._lower, self._upper, self._upper_share, row)
+        return row
 
     def reset(self) -> None:
         """Start afresh: the next frame comes when a whole window is there."""
@@ -153,6 +151,16 @@ class DopplerSpectrum:
         faults[0], self._faults = int(self._faults), Fault(0)
         ends = [first_end + H * i for i in range(frames)]
         return SpectrumBlock(power, carrier, step, ends, faults)
+
+
+@njit(cache=True, fastmath=True)
+def _combine(power, weight, lower, upper, upper_share, row):  # type: ignore[no-untyped-def]
+    for i in range(len(row)):
+        total = np.float32(0)
+        for c in range(len(weight)):
+            at_lower = power[c, lower[i]]
+            total += weight[c] * (at_lower + (power[c, upper[i]] - at_lower) * upper_share[i])
+        row[i] = total
 
 
 @njit(cache=True, fastmath=True)

@@ -151,8 +151,8 @@ class FeatureExtractor:
             self._white.level = noise = [level * quality.gain_moved for level in noise]
         # each microphone in units of its own noise, dead ones left out
         share = 1.0 / sum(quality.live)
-        weight = np.array([share * live / level for live, level in zip(quality.live, noise, strict=True)])
-        combined = self._doppler.on_grid(weight.astype(np.float32) @ power)
+        weight = [share * live / level for live, level in zip(quality.live, noise, strict=True)]
+        combined = self._doppler.on_grid(power, weight)
         log_power_db = self._shape.refer(combined)
         if self._frames_seen % 25 == 0:
             self._interference = self._look_for_tones()

@@ -12,7 +12,6 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from noctule.core.frames import AudioBlock, Fault, Float32Array
 
@@ -53,9 +52,10 @@ class AudioCheck:
         samples = block.samples
         if not samples.size:
             return block, _NONE
-        largest = float(_largest(samples))
+        # over everything first: it is twenty times quicker than by channel, and mostly the end of it
+        largest = max(float(samples.max()), -float(samples.min()))  # both carry NaN through
         fault = _NONE
-        if not math.isfinite(largest):
+        if not -math.inf < largest < math.inf:
             fault |= Fault.BAD_SAMPLES
             samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
             block = AudioBlock(samples, block.sample_rate_hz, block.first_sample, block.overflowed)
@@ -280,13 +280,3 @@ class _GainWatch:
         moves = np.count_nonzero(np.abs(np.diff(level)) > 0.4)
         return bool(np.corrcoef(level, noise)[0, 1] > 0.9 and 0.6 < slope < 1.5 and moves >= 3)
 
-
-@njit(cache=True)
-def _largest(samples):  # type: ignore[no-untyped-def]
-    """Largest magnitude; not finite if a single sample is not."""
-    largest, poison = np.float32(0), np.float32(0)
-    for row in samples:
-        for x in row:
-            largest = max(largest, abs(x))
-            poison += x * np.float32(0)
-    return largest + poison

@@ -73,10 +73,10 @@ class CfarDetector:
         if fault & _BLOCKING:
             self.reset()
             return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault))
-        np.power(10.0, (row_db - np.float32(burst_db)) * np.float32(0.1), out=self._recent[self._next])
+        row = self._recent[self._next]
         self._next = (self._next + 1) % self._looks
         major_db, minor_db, velocity, speed = _judge(
-            self._recent, self._stays_db, self._velocity, self._cells, self._absorb, self._release
+            row_db, burst_db, row, self._recent, self._stays_db, self._velocity, self._cells, self._absorb, self._release
         )
         major = _as_score(major_db) if speed >= MAJOR_CENTROID_MPS else 0.0
         return MotionScore(time_s, major, max(major, _as_score(minor_db)), velocity, Fault(fault) if fault else _NONE)
@@ -87,9 +87,11 @@ def _as_score(over_db: float) -> float:
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _judge(recent, stays_db, velocity, cells, absorb, release):  # type: ignore[no-untyped-def]
+def _judge(row_db, burst_db, row, recent, stays_db, velocity, cells, absorb, release):  # type: ignore[no-untyped-def]
     """dB over background in the major and minor band, mean velocity and speed of what stands out."""
     looks, bins = recent.shape
+    for i in range(bins):
+        row[i] = 10.0 ** (0.1 * (row_db[i] - burst_db))
     half = cells // 2
     mean = np.empty(bins, dtype=np.float32)
     for i in range(bins):
