@@ -99,9 +99,10 @@ class FloorShape:
 
 
 def is_lone_line(power: Float32Array) -> BoolArray:
-    """Cells that stand alone: the mark of a steady tone."""
+    """Cells of a line that stands alone, its flanks included: the mark of a steady tone."""
     around = np.maximum(np.roll(power, 4), np.roll(power, -4))
-    return np.asarray(power > LINE_RATIO * around)
+    peak = np.pad(power > LINE_RATIO * around, 2)
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(peak, 5).any(axis=1))
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
@@ -116,7 +117,9 @@ def _refer(power, mean, level, smooth, fall, rise, creep, line_creep, over_db): 
         elif above < (NOISE_RATIO - 1) * level[i]:
             level[i] += rise * above
         else:
-            around = max(mean[(i + 4) % bins], mean[(i - 4) % bins])
-            level[i] *= line_creep if mean[i] > LINE_RATIO * around else creep
+            lone = False
+            for k in range(i - 2, i + 3):
+                lone |= mean[k % bins] > LINE_RATIO * max(mean[(k + 4) % bins], mean[(k - 4) % bins])
+            level[i] *= line_creep if lone else creep
         level[i] = max(level[i], LOWEST)
         over_db[i] = 10.0 * np.log10(power[i] / level[i] + 1e-6)
