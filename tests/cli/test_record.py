@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ import pytest
 import sigmf
 import soundfile
 
+from noctule.audio.callback import CapturedBlock, Player, Silence
+from noctule.audio.card import StreamFormat, StreamRequest
 from noctule.cli import main
 from noctule.core.frames import Fault
 from noctule.dataset import BasebandReader
@@ -158,6 +161,136 @@ def test_a_truncated_file_is_recorded_with_a_warning(noctule: Command, tmp_path:
     assert done.stderr.startswith(f"noctule: warning: {wav}: cut short")
     assert done.stderr.count("\n") == 1
     assert BasebandReader(tmp_path / "out").duration_s == pytest.approx(2.0, abs=0.02)
+
+
+# Live, on a card of our own
+
+
+class LoopbackCard:
+    """What is played comes back 0.1 s later at half the level, with noise; gone once for `lost` blocks."""
+
+    def __init__(self, lost_after: int | None = None) -> None:
+        self.requests: list[StreamRequest] = []
+        self.levels: list[float] = []
+        self.closed = False
+        self._player: Player = Silence()
+        self._sound = np.zeros(0, np.float32)
+        self._rng = np.random.default_rng(3)
+        self._blocks = 0
+        self._lost_after = lost_after
+
+    def open(self, request: StreamRequest) -> StreamFormat:
+        self.requests.append(request)
+        self._position, self._closed = 0, False
+        self._player, self._late = Silence(), np.zeros(round(0.1 * request.sample_rate_hz), np.float32)
+        return StreamFormat("desk microphone", "desk speaker", "fake", float(request.sample_rate_hz), 2, 1)
+
+    def receive(self, timeout_s: float) -> CapturedBlock | None:
+        self._blocks += 1
+        if self._blocks == self._lost_after:
+            return None
+        count = 960
+        played = np.zeros((count, 1), np.float32)
+        self._player.fill(played, self._position)
+        begins = len(self._sound) > 0 and self._sound_at == 0
+        if len(self._sound):
+            part = self._sound[self._sound_at : self._sound_at + count]
+            played[: len(part), 0] = part
+            self._sound_at += count
+            if self._sound_at >= len(self._sound):
+                self._sound = self._sound[:0]
+        self._late = np.concatenate((self._late, played[:, 0]))
+        heard = 0.5 * self._late[:count, None] + 1e-4 * self._rng.standard_normal((count, 2))
+        self._late = self._late[count:]
+        self._position += count
+        samples = heard.astype(np.float32).tobytes()
+        wall_s = 1.8e9 + self._position / 96000.0
+        return CapturedBlock(self._position - count, samples, wall_s, False, begins, 0)
+
+    def command(self, *message: Any) -> None:
+        name, value = message
+        if name == "player":
+            self._player = value
+        elif name == "level":
+            self.levels.append(value)
+            self._player.set_level(value)
+        else:
+            self._sound, self._sound_at = value, 0
+
+    def close(self, *, gently: bool) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> LoopbackCard:
+    card = LoopbackCard()
+    monkeypatch.setattr("noctule.audio.duplex.CardProcess", lambda: card)
+    return card
+
+
+def test_records_what_the_card_hears_of_the_tone(
+    noctule: Command, tmp_path: Path, card: LoopbackCard
+) -> None:
+    options = ["--carrier-hz", "32000", "--level-dbfs", "-20", "--seconds", "2", "--label", "empty"]
+    done = noctule("record", tmp_path / "out", "--input", "desk", "--output", "desk", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (card.requests[0].input, card.requests[0].output) == ("desk", "desk")
+    assert card.levels == [pytest.approx(0.1)]
+    assert card.closed
+    reader = BasebandReader(tmp_path / "out")
+    assert reader.duration_s == pytest.approx(2.0, abs=1e-3)
+    assert (reader.carrier_hz, reader.channels) == (32000.0, 2)
+    samples = np.concatenate([block.samples for block in reader.blocks()])
+    level = np.abs(samples)  # steady from the first sample on: 0.1 played, 0.5 of it heard, half by mixing
+    np.testing.assert_allclose(level, 0.025, rtol=0.02)
+    assert reader.metadata["core:hw"] == "desk speaker -> desk microphone"
+    assert reader.metadata["noctule:level_dbfs"] == -20.0
+    assert reader.started_at is not None
+    assert reader.started_at.timestamp() == pytest.approx(1.8e9 + 0.6, abs=0.2)
+
+
+def test_finds_a_carrier_by_itself(noctule: Command, tmp_path: Path, card: LoopbackCard) -> None:
+    done = noctule("record", tmp_path / "out", "--seconds", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert BasebandReader(tmp_path / "out").carrier_hz > 30000.0
+
+
+def test_a_lost_card_is_waited_for_and_the_gap_is_told(
+    noctule: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = LoopbackCard(lost_after=100)
+    monkeypatch.setattr("noctule.audio.duplex.CardProcess", lambda: card)
+    monkeypatch.setenv("NOCTULE_AUDIO__REOPEN_EVERY_S", "0.1")
+    done = noctule("record", tmp_path / "out", "--carrier-hz", "32000", "--seconds", "3")
+    assert done.returncode == 0
+    assert done.stderr.startswith("noctule: warning: ")
+    assert done.stderr.count("\n") == 1
+    assert len(card.requests) == 2
+    assert len(card.levels) == 2  # the tone plays again
+    blocks = list(BasebandReader(tmp_path / "out").blocks())
+    ends = [block.first_sample + len(block.samples) for block in blocks]
+    assert any(after.first_sample > end for after, end in zip(blocks[1:], ends, strict=False))
+    assert any(block.faults & Fault.DROPPED_SAMPLES for block in blocks)
+
+
+def test_a_tone_too_loud_is_lowered_and_one_too_low_refused(
+    noctule: Command, tmp_path: Path, card: LoopbackCard
+) -> None:
+    assert "audible" in one_line_and_2(noctule("record", tmp_path / "out", "--carrier-hz", "16000"))
+    assert card.requests == []  # refused before a sound is made
+    loud = ("--carrier-hz", "32000", "--level-dbfs", "0", "--seconds", "0.5")
+    done = noctule("record", tmp_path / "out", *loud)
+    assert done.returncode == 0
+    assert "capped at -6 dBFS" in done.stderr
+    assert card.levels == [pytest.approx(0.501, abs=1e-3)]
+
+
+def test_refuses_a_rate_the_card_cannot_have(noctule: Command, tmp_path: Path, card: LoopbackCard) -> None:
+    done = noctule("record", tmp_path / "out", "--sample-rate-hz", "8000")
+    assert "audio.sample_rate_hz" in one_line_and_2(done)
+
+
+# Signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)

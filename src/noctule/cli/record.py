@@ -7,8 +7,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,7 +17,8 @@ from noctule.core.errors import NoctuleError
 from noctule.core.frames import AudioBlock, BasebandBlock, Fault
 
 if TYPE_CHECKING:
-    from noctule.core.settings import FeatureSettings, Settings
+    from noctule.cli._sounds import Sound
+    from noctule.core.settings import FeatureSettings
     from noctule.dataset import BasebandWriter
 
 
@@ -45,6 +44,7 @@ def record(
 
     Ctrl-C ends a recording properly. Exit status: 0 saved, 2 nothing could be recorded.
     """
+    from noctule.cli._sounds import file_sound, live_sound
     from noctule.cli.replay import parse_carrier
     from noctule.core.settings import load_settings
     from noctule.dataset import BasebandWriter
@@ -61,9 +61,9 @@ def record(
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(_StopSignals())
         if from_file is not None:
-            sound = _file_sound(from_file, wanted_hz)
+            sound = file_sound(from_file, wanted_hz)
         else:
-            sound = stack.enter_context(_live_sound(settings, stop.event))
+            sound = stack.enter_context(live_sound(settings, stop.event))
         writer = stack.enter_context(
             BasebandWriter(
                 out,
@@ -84,47 +84,10 @@ def record(
     return _report(writer, sound, interrupted=stop.event.is_set())
 
 
-@dataclass(frozen=True)
-class _Sound:
-    """Where the audio comes from, and what is known about it."""
-
-    blocks: Iterator[AudioBlock]
-    sample_rate_hz: float
-    channels: int
-    carrier_hz: float
-    duration_s: float | None = None
-    started_at: datetime | None = None
-    hardware: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
-    warning: Any = lambda: None
-
-
-def _file_sound(path: Path, carrier_hz: float | None) -> _Sound:
-    from noctule.audio.files import open_audio_file
-    from noctule.dataset.recording import LOWEST_CARRIER_HZ
-    from noctule.dsp.carrier import find_carrier
-
-    audio = open_audio_file(path)
-    if carrier_hz is None:
-        try:
-            carrier_hz = find_carrier(audio.blocks(), LOWEST_CARRIER_HZ).carrier_hz
-        except NoctuleError as error:
-            raise NoctuleError(f"{path}: {error}") from None
-    return _Sound(
-        audio.blocks(),
-        audio.sample_rate_hz,
-        audio.channels,
-        carrier_hz,
-        duration_s=audio.samples / audio.sample_rate_hz if audio.samples else None,
-        details={"source": path.name},
-        warning=lambda: audio.warning,
-    )
-
-
 class _Front:
     """Audio to baseband, with the faults that only the audio shows."""
 
-    def __init__(self, sound: _Sound, settings: FeatureSettings) -> None:
+    def __init__(self, sound: Sound, settings: FeatureSettings) -> None:
         from noctule.dsp.downconvert import Downconverter
         from noctule.dsp.quality import AudioCheck
 
@@ -157,7 +120,7 @@ class _Front:
 def _write(
     blocks: Iterator[BasebandBlock],
     writer: BasebandWriter,
-    sound: _Sound,
+    sound: Sound,
     seconds: float | None,
     stop: threading.Event,
 ) -> None:
@@ -189,7 +152,7 @@ def _shortened(block: BasebandBlock, samples: int | None) -> BasebandBlock:
     )
 
 
-def _report(writer: BasebandWriter, sound: _Sound, interrupted: bool) -> int:
+def _report(writer: BasebandWriter, sound: Sound, interrupted: bool) -> int:
     if writer.samples_written == 0:
         raise NoctuleError(f"{writer.meta_path}: nothing recorded: too short for a single sample")
     print(
@@ -231,9 +194,3 @@ class _StopSignals:
         if not self._recording or self.event.is_set():  # a second time: now
             raise KeyboardInterrupt
         self.event.set()
-
-
-@contextlib.contextmanager
-def _live_sound(settings: Settings, stop: threading.Event) -> Iterator[_Sound]:
-    raise NoctuleError("record from the sound card: not yet; use --from FILE")
-    yield
