@@ -49,8 +49,8 @@ class WhiteNoise:
 
     @staticmethod
     def _follow(level: float, now: float) -> float:
-        if now < level:
-            return level + 0.25 * (now - level)
+        if now < level:  # after a burst or a click the old level is worth nothing
+            return min(level + 0.25 * (now - level), 2.0 * now)
         if now < 2.0 * level:
             return level + 0.1 * (now - level)
         # 0.12 dB a hop, 3 dB a second, when it stays above: a hiss that began becomes the noise
@@ -109,7 +109,10 @@ def is_lone_line(power: Float32Array) -> BoolArray:
 def _refer(power, mean, level, smooth, fall, rise, creep, line_creep, over_db):  # type: ignore[no-untyped-def]
     bins = len(power)
     for i in range(bins):
-        mean[i] += smooth * (power[i] - mean[i])
+        # seven cells together are hardly ever 6 dB below their floor by chance: it was the floor of a burst
+        around = np.mean(power[max(0, i - 3) : i + 4])
+        level[i] = min(level[i], NOISE_RATIO * around)
+        mean[i] = min(mean[i] + smooth * (power[i] - mean[i]), NOISE_RATIO * NOISE_RATIO * around)
     for i in range(bins):
         above = mean[i] - level[i]
         if above < 0:
