@@ -139,11 +139,13 @@ def test_refuses_what_cannot_be_recorded_in_one_line(noctule: Command, tmp_path:
     rng = np.random.default_rng(1)
     soundfile.write(tmp_path / "noise.wav", 0.01 * rng.standard_normal(96000), RATE_HZ, subtype="FLOAT")
     soundfile.write(tmp_path / "low.wav", room(rng, 12000.0), RATE_HZ, subtype="FLOAT")
+    soundfile.write(tmp_path / "edge.wav", room(rng, 16000.0), RATE_HZ, subtype="FLOAT")
     soundfile.write(tmp_path / "short.wav", room(rng)[:50], RATE_HZ, subtype="FLOAT")
     before = sorted(tmp_path.iterdir())
     out = tmp_path / "out"
     assert "no carrier" in one_line_and_2(noctule("record", out, "--from", tmp_path / "noise.wav"))
     assert "no carrier" in one_line_and_2(noctule("record", out, "--from", tmp_path / "low.wav"))
+    assert "audible" in one_line_and_2(noctule("record", out, "--from", tmp_path / "edge.wav"))
     low, short = ("--from", tmp_path / "low.wav"), ("--from", tmp_path / "short.wav")
     assert "audible" in one_line_and_2(noctule("record", out, *low, "--carrier-hz", 12000))
     assert "24000 Hz" in one_line_and_2(noctule("record", out, "--from", wav, "--carrier-hz", 30000))

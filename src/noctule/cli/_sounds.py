@@ -40,13 +40,12 @@ class Sound:
 
 def file_sound(path: Path, carrier_hz: float | None) -> Sound:
     from noctule.audio.files import open_audio_file
-    from noctule.dataset.recording import LOWEST_CARRIER_HZ
     from noctule.dsp.carrier import find_carrier
 
     audio = open_audio_file(path)
     if carrier_hz is None:
         try:
-            carrier_hz = find_carrier(audio.blocks(), LOWEST_CARRIER_HZ).carrier_hz
+            carrier_hz = find_carrier(audio.blocks()).carrier_hz
         except NoctuleError as error:
             raise NoctuleError(f"{path}: {error}") from None
     return Sound(
