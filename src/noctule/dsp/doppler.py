@@ -54,6 +54,7 @@ class DopplerSpectrum:
     Attributes
     ----------
     window_samples, hop_samples : in baseband samples.
+    line_gain : power of a line of amplitude 1 where white noise of variance 1 has power 1.
     velocity_mps : (bins,) the grid, ascending.
     valid_bins : (bins,) False where the recording's rate cannot carry the velocity.
     """
@@ -78,6 +79,7 @@ class DopplerSpectrum:
         # scaled so that white noise of variance 1 has power 1 in every bin
         self._window = (window / np.sqrt(np.sum(window**2))).astype(np.float32)
         self._clutter = ClutterRemover(self._window)
+        self.line_gain = float(np.sum(self._window) ** 2)
         self._span = max(1, round(STEP_SPAN_S * baseband_rate_hz))
         self._make_grid(settings, sample_rate_hz, pass_edge_hz)
         self.reset()

@@ -18,6 +18,9 @@ from noctule.dsp.downconvert import Downconverter, plan_decimation
 from noctule.dsp.floor import FloorShape, WhiteNoise, is_lone_line
 from noctule.dsp.quality import AudioCheck, FrameQuality, QualityMonitor
 
+#: After a longer fault the floors start afresh; a gap leaves them as they were.
+FORGET_AFTER_S = 0.5
+
 _BLOCKING = int(BLOCKING_FAULTS)
 #: time, log power, broadband, quality of one frame
 _Row = tuple[float, Float32Array, float, FrameQuality]
@@ -94,9 +97,10 @@ class FeatureExtractor:
             hop_s=self.hop_s,
             window_hops=window_hops,
             baseband_rate_hz=self._baseband_rate_hz,
+            line_gain=self._doppler.line_gain,
         )
         self._frames_seen = 0
-        self._blocked = False
+        self._blocked_s = math.inf  # no floor yet
         self._no_power = np.zeros(len(self.velocity_mps), dtype=np.float32)
         self._interference = 0
         self._audio_fault = 0
@@ -133,19 +137,20 @@ class FeatureExtractor:
 
     def _frame(self, spectra: SpectrumBlock, i: int) -> _Row:
         power = spectra.power[i]
-        noise_now = self._white.update(power)
+        noise_now, beside = self._white.update(power)
         noise = self._white.level
         quality = self._quality.update(
-            spectra.carrier[i].tolist(), spectra.step[i].tolist(), noise, noise_now, spectra.faults[i]
+            spectra.carrier[i].tolist(), spectra.step[i].tolist(), noise, noise_now, beside, spectra.faults[i]
         )
         time_s = spectra.end_sample[i] / self._baseband_rate_hz
         if quality.fault & _BLOCKING:
-            self._blocked = True
+            self._blocked_s += self.hop_s
             return time_s, self._no_power, 0.0, quality
-        if self._blocked:  # what the floors learnt beside or across the fault is not this room
-            self._blocked = False
+        blocked_s, self._blocked_s = self._blocked_s, 0.0
+        if blocked_s > FORGET_AFTER_S:  # what the floors learnt before, or beside a carrier, is not this room
             self._white.forget()
-            noise_now, noise = self._white.update(power), self._white.level
+            noise_now, _ = self._white.update(power)
+            noise = self._white.level
             self._shape.reset()
         if quality.gain_moved != 1.0:
             self._white.level = noise = [level * quality.gain_moved for level in noise]

@@ -16,6 +16,8 @@ NOISE_RATIO = 4.0
 LOWEST = 0.5
 SMOOTH_S, FALL_S, RISE_S = 0.16, 0.2, 1.0
 CREEP_DB_PER_S, LINE_CREEP_DB_PER_S = 0.3, 6.0
+#: What lies here beside a carrier is its skirt and slow motion; beside none, more of the same noise.
+NEAR_MPS = (0.15, 0.7)
 #: A lone line stands this far over the cells four away: no wider than the window's own main lobe.
 LINE_RATIO = 10.0
 
@@ -28,24 +30,35 @@ class WhiteNoise:
     """
 
     def __init__(self, fft_velocity_mps: Float32Array, valid: BoolArray, velocity_max_mps: float) -> None:
-        far = valid & (np.abs(fft_velocity_mps) >= 0.7 * velocity_max_mps)
-        ends = [far & (fft_velocity_mps < 0), far & (fft_velocity_mps > 0)]
-        # a carrier close to half the rate has one end only
-        masks = [end / end.sum() for end in ends if end.sum() >= 8]
-        self._mean_of_ends = np.stack(masks, axis=1).astype(np.float32)
+        speed = np.abs(fft_velocity_mps)
+        far = valid & (speed >= 0.7 * velocity_max_mps)
+        near = valid & (speed >= NEAR_MPS[0]) & (speed <= NEAR_MPS[1])
+        sides = [(band & (fft_velocity_mps < 0), band & (fft_velocity_mps > 0)) for band in (far, near)]
+        # a carrier close to half the rate has one side only
+        (self._far_sides, far_means), (_, near_means) = (
+            (len(kept), kept) for kept in ([s / s.sum() for s in pair if s.sum() >= 4] for pair in sides)
+        )
+        self._means = np.stack([*far_means, *near_means], axis=1).astype(np.float32)
         self.level: list[float] = []
 
     def forget(self) -> None:
         """The next frame is the first again."""
         self.level = []
 
-    def update(self, power: Float32Array) -> list[float]:
-        """Take one frame's power `(channels, fft bins)`; return this frame's noise of each microphone."""
-        now = [max(min(ends), 1e-30) for ends in (power @ self._mean_of_ends).tolist()]
+    def update(self, power: Float32Array) -> tuple[list[float], list[float]]:
+        """Take one frame's power `(channels, fft bins)`.
+
+        Returns
+        -------
+        noise_now, beside : of each microphone, at the far ends, and directly beside the carrier; both
+            the quieter side.
+        """
+        means = (power @ self._means).tolist()
+        now = [max(min(m[: self._far_sides]), 1e-30) for m in means]
         if not self.level:
             self.level = list(now)
         self.level = [self._follow(level, noise) for level, noise in zip(self.level, now, strict=True)]
-        return now
+        return now, [max(min(m[self._far_sides :]), 1e-30) for m in means]
 
     @staticmethod
     def _follow(level: float, now: float) -> float:

@@ -22,6 +22,14 @@ DEAD_AFTER_S = 0.25
 #: Carrier over the noise in 10 Hz. Noise alone exceeds +9 dB once in an hour of hops; real
 #: loudspeakers give 45-70 dB (shared recordings), below 12 dB nothing of a person would be left.
 ACQUIRE_SNR_DB, LOSE_SNR_DB = 20.0, 12.0
+#: A carrier is a line: it stands so far over what is directly beside it. Music at the carrier's place
+#: does not (noise exceeds +9 dB once in an hour of hops); the strongest hand in the shared recordings
+#: leaves 21 dB.
+LINE_DB, LOSE_LINE_DB = 16.0, 8.0
+#: An emitter that has come up is steady; music at its place is not.
+STEADY_DB = 3.0
+#: A loud key or clap can hide a carrier; it is gone when it stays away longer than the window rings.
+LOST_AFTER_S = 0.2
 #: A gap turns the carrier by a random angle: 29 degrees or more in 84 of 100 gaps. A hand one
 #: hand's width from the microphone changes it by less.
 STEP_RATIO = 0.5
@@ -100,11 +108,16 @@ class QualityMonitor:
     A handful of numbers a frame: plain floats and bits are quicker here than arrays and enumerations.
     """
 
-    def __init__(self, *, channels: int, hop_s: float, window_hops: int, baseband_rate_hz: float) -> None:
+    def __init__(
+        self, *, channels: int, hop_s: float, window_hops: int, baseband_rate_hz: float, line_gain: float
+    ) -> None:
         self._hop_s = hop_s
         self._window_hops = window_hops
         self._channels = channels
         self._noise_in_10_hz = 10.0 / baseband_rate_hz
+        self._line_ratio = 10.0 ** (LINE_DB / 10.0) / line_gain
+        self._lose_line_ratio = 10.0 ** (LOSE_LINE_DB / 10.0) / line_gain
+        self._lost_after_hops = max(1, round(LOST_AFTER_S / hop_s))
         self._turning_share = min(1.0, hop_s / 0.3)
         self.reset()
 
@@ -112,6 +125,8 @@ class QualityMonitor:
         self._heard = False
         self._present = [False] * self._channels
         self._steady_hops = 0
+        self._absent_hops = 0
+        self._level_db = 0.0  # where it has been steady since
         self._away = True
         self._frames = 0
         self._holds: dict[int, int] = {}
@@ -122,7 +137,13 @@ class QualityMonitor:
         self._covered_hops = [0] * self._channels
 
     def update(
-        self, carrier: list[complex], step: list[float], noise: list[float], noise_now: list[float], fault: int
+        self,
+        carrier: list[complex],
+        step: list[float],
+        noise: list[float],
+        noise_now: list[float],
+        beside: list[float],
+        fault: int,
     ) -> FrameQuality:
         """Judge one frame.
 
@@ -130,6 +151,7 @@ class QualityMonitor:
         ----------
         carrier, step : one a microphone, as in `SpectrumBlock`.
         noise, noise_now : white noise variance of the baseband, tracked and this frame's.
+        beside : power directly beside the carrier, the quieter side.
         fault : bits of what the audio of this hop already showed.
         """
         power = [c.real * c.real + c.imag * c.imag + 1e-30 for c in carrier]
@@ -137,8 +159,10 @@ class QualityMonitor:
             10.0 * math.log10(p / (n * self._noise_in_10_hz)) for p, n in zip(power, noise, strict=True)
         ]
         self._present = [
-            snr > (LOSE_SNR_DB if was else ACQUIRE_SNR_DB)
-            for snr, was in zip(snr_db, self._present, strict=True)
+            (snr > LOSE_SNR_DB and p > self._lose_line_ratio * near)
+            if was and not self._away
+            else (snr > ACQUIRE_SNR_DB and p > self._line_ratio * near)
+            for snr, was, p, near in zip(snr_db, self._present, power, beside, strict=True)
         ]
         level_db = [10.0 * math.log10(4.0 * p) for p in power]
         best = max(range(self._channels), key=snr_db.__getitem__)
@@ -154,7 +178,7 @@ class QualityMonitor:
             self._watch_clock(carrier[best], best)
             gain_moved = self._watch_gain(level_db[best], noise_now[best], noise[best])
             self._watch_microphones(level_db)
-        result = self._watch_carrier(heard_now)
+        result = self._watch_carrier(heard_now, level_db[best])
         if self._holds:
             result |= self._held()
         self._carrier = carrier
@@ -162,14 +186,21 @@ class QualityMonitor:
         live = self._present if heard_now else [True] * self._channels
         return FrameQuality(result, live, level_db[best], snr_db[best], gain_moved)
 
-    def _watch_carrier(self, heard_now: bool) -> int:
+    def _watch_carrier(self, heard_now: bool, level_db: float) -> int:
         """Missing, lost, back: back only when a whole window of it has been steady."""
         if not heard_now:
-            if not self._away:  # whoever turns it on again may have turned everything
-                self._gain, self._reference_db = _GainWatch(self._hop_s), []
-            self._steady_hops, self._away = 0, True
+            self._absent_hops += 1
+            if self._absent_hops >= self._lost_after_hops and not self._away:
+                # whoever turns it on again may have turned everything
+                self._away, self._gain, self._reference_db = True, _GainWatch(self._hop_s), []
+            self._steady_hops = 0
             return _CARRIER_LOST if self._heard else _CARRIER_MISSING
+        self._absent_hops = 0
+        if self._away and self._steady_hops and abs(level_db - self._level_db) > STEADY_DB:
+            self._steady_hops = 0
         self._steady_hops += 1
+        if self._steady_hops == 1:
+            self._level_db = level_db
         # a recording that begins with the carrier on has nothing to wait for
         if self._away and self._steady_hops <= self._window_hops and self._frames >= self._steady_hops:
             return _CARRIER_LOST if self._heard else _CARRIER_MISSING
