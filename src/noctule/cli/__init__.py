@@ -7,13 +7,16 @@ from __future__ import annotations
 import os
 import sys
 
-import click
-import typer
+# one thread a process is quicker for matrices this small, and leaves the other cores alone;
+# it must be said before numpy is loaded
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from noctule.core.errors import NoctuleError
+import typer  # noqa: E402
 
-#: Documented exit statuses.
-EXIT_OK, EXIT_UNUSABLE, EXIT_INTERRUPTED = 0, 2, 130
+from noctule.core.errors import NoctuleError  # noqa: E402
+
+#: Documented exit statuses; a command line that cannot be understood is 2, Ctrl-C 130.
+EXIT_OK, EXIT_UNUSABLE = 0, 2
 
 app = typer.Typer(
     name="noctule",
@@ -21,29 +24,22 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode=None,
 )
-
-
-def _register_commands() -> None:
-    from noctule.cli import commands
-
-    commands.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; every expected failure is one clear line and exit status 2."""
-    _register_commands()
+    from noctule.cli import commands
+    from noctule.cli._output import OutputClosed
+
+    commands.register(app)
     try:
-        status = app(args=arguments, standalone_mode=False)
+        app(args=arguments)
     except NoctuleError as error:
         print(f"noctule: {error}", file=sys.stderr)
-        status = EXIT_UNUSABLE
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        status = EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output left: not our failure
+        sys.exit(EXIT_UNUSABLE)
+    except OutputClosed:
+        # Python flushes standard output once more on its way out
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = EXIT_OK
-    sys.exit(status if isinstance(status, int) else EXIT_OK)
+        sys.exit(EXIT_OK)

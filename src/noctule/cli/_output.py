@@ -16,6 +16,10 @@ class OutputError(NoctuleError):
     """The output is lost; going on with the next input would be for nothing."""
 
 
+class OutputClosed(Exception):
+    """The reader of our output left, as `head` does: nobody's failure."""
+
+
 class JsonLines:
     """Line-buffered JSON objects; what was written stays valid whatever happens next.
 
@@ -40,7 +44,7 @@ class JsonLines:
         try:
             self._file.write(json.dumps(record, allow_nan=False) + "\n")
         except BrokenPipeError:
-            raise
+            raise OutputClosed from None
         except OSError as error:
             raise self._failed(error) from None
 
@@ -51,7 +55,7 @@ class JsonLines:
             else:
                 self._file.close()
         except BrokenPipeError:
-            raise
+            raise OutputClosed from None
         except OSError as error:
             raise self._failed(error) from None
 

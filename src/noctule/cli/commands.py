@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -23,4 +26,14 @@ def register(app: typer.Typer) -> None:
         if importlib.util.find_spec(f"noctule.cli.{module}") is None:  # TEMPORARY until all are there
             continue
         function = getattr(importlib.import_module(f"noctule.cli.{module}"), name)
-        app.command(name)(function)
+        app.command(name)(_with_status(function))
+
+
+def _with_status(function: Callable[..., int | None]) -> Callable[..., None]:
+    """Commands return their exit status; typer wants it raised."""
+
+    @functools.wraps(function)
+    def command(*args: Any, **kwargs: Any) -> None:
+        raise typer.Exit(function(*args, **kwargs) or 0)
+
+    return command

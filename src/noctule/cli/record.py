@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from noctule.core.errors import NoctuleError
-from noctule.core.frames import AudioBlock, BasebandBlock, Fault
+from noctule.core.frames import BasebandBlock
 
 if TYPE_CHECKING:
     from noctule.cli._sounds import Sound
-    from noctule.core.settings import FeatureSettings
     from noctule.dataset import BasebandWriter
 
 
@@ -49,6 +48,7 @@ def record(
     from noctule.core.settings import load_settings
     from noctule.dataset import BasebandWriter
     from noctule.dataset.writer import refuse_existing
+    from noctule.dsp.front_end import FrontEnd
 
     wanted_hz = None if carrier_hz is None else parse_carrier(carrier_hz)
     changes: dict[str, dict[str, Any]] = {
@@ -64,10 +64,16 @@ def record(
             sound = file_sound(from_file, wanted_hz)
         else:
             sound = stack.enter_context(live_sound(settings, stop.event))
+        front = FrontEnd(
+            sample_rate_hz=sound.sample_rate_hz,
+            carrier_hz=sound.carrier_hz,
+            channels=sound.channels,
+            settings=settings.features,
+        )
         writer = stack.enter_context(
             BasebandWriter(
                 out,
-                sample_rate_hz=(front := _Front(sound, settings.features)).baseband_rate_hz,
+                sample_rate_hz=front.baseband_rate_hz,
                 carrier_hz=sound.carrier_hz,
                 channels=sound.channels,
                 sample_format=sample_format,
@@ -82,39 +88,6 @@ def record(
         with stop.gently():
             _write(front.blocks(sound.blocks), writer, sound, seconds, stop.event)
     return _report(writer, sound, interrupted=stop.event.is_set())
-
-
-class _Front:
-    """Audio to baseband, with the faults that only the audio shows."""
-
-    def __init__(self, sound: Sound, settings: FeatureSettings) -> None:
-        from noctule.dsp.downconvert import Downconverter
-        from noctule.dsp.quality import AudioCheck
-
-        self._check = AudioCheck(sound.channels, sound.sample_rate_hz)
-        self._downconverter = Downconverter(
-            sample_rate_hz=sound.sample_rate_hz,
-            carrier_hz=sound.carrier_hz,
-            channels=sound.channels,
-            settings=settings,
-        )
-        self.baseband_rate_hz = self._downconverter.baseband_rate_hz
-
-    def blocks(self, audio: Iterator[AudioBlock]) -> Iterator[BasebandBlock]:
-        faults = Fault(0)
-        for block in audio:
-            finite, found = self._check.check(block)
-            baseband = self._downconverter.process(finite)
-            faults |= found | baseband.faults
-            if len(baseband.samples):
-                yield BasebandBlock(
-                    baseband.samples,
-                    baseband.sample_rate_hz,
-                    baseband.carrier_hz,
-                    baseband.first_sample,
-                    faults,
-                )
-                faults = Fault(0)
 
 
 def _write(

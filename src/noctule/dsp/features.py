@@ -1,6 +1,6 @@
 """The order of the stages: audio to features. Every road goes through here (live, replay, training, C).
 
-audio check -> downconvert -> window and clutter -> Doppler power -> floors and quality -> features
+front end (check, downconvert) -> window and clutter -> Doppler power -> floors and quality -> features
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from noctule.core.frames import BLOCKING_FAULTS, AudioBlock, BasebandBlock, Faul
 from noctule.core.settings import FeatureSettings
 from noctule.core.units import SPEED_OF_SOUND_MPS
 from noctule.dsp.doppler import DopplerSpectrum, SpectrumBlock
-from noctule.dsp.downconvert import Downconverter, plan_decimation
 from noctule.dsp.floor import FloorShape, WhiteNoise, is_lone_line
-from noctule.dsp.quality import AudioCheck, FrameQuality, QualityMonitor
+from noctule.dsp.front_end import FrontEnd
+from noctule.dsp.quality import FrameQuality, QualityMonitor
 
 #: After a longer fault the floors start afresh; a gap leaves them as they were.
 FORGET_AFTER_S = 0.5
@@ -54,15 +54,14 @@ class FeatureExtractor:
     ) -> None:
         self.carrier_hz = carrier_hz
         self.channels = channels
-        self._down: Downconverter | None = None
-        pass_edge_hz = None
+        self._front: FrontEnd | None = None
+        pass_edge_hz, front_latency_s = None, 0.0
         if sample_rate_hz is not None:
-            plan = plan_decimation(sample_rate_hz, carrier_hz, settings)
-            self._down = Downconverter(
+            self._front = FrontEnd(
                 sample_rate_hz=sample_rate_hz, carrier_hz=carrier_hz, channels=channels, settings=settings
             )
-            self._check = AudioCheck(channels, sample_rate_hz)
-            baseband_rate_hz, pass_edge_hz = plan.baseband_rate_hz, plan.pass_edge_hz
+            baseband_rate_hz, pass_edge_hz = self._front.baseband_rate_hz, self._front.plan.pass_edge_hz
+            front_latency_s = self._front.latency_s
         if baseband_rate_hz is None:
             raise ValueError("either sample_rate_hz or baseband_rate_hz is needed")
         self._doppler = DopplerSpectrum(
@@ -78,16 +77,15 @@ class FeatureExtractor:
         self.valid_bins = self._doppler.valid_bins
         self.hop_s = self._doppler.hop_samples / baseband_rate_hz
         self.window_s = self._doppler.window_samples / baseband_rate_hz
-        filter_s = self._down.plan.latency_s + self._down.step_samples / sample_rate_hz if sample_rate_hz and self._down else 0.0
-        self.latency_s = self.hop_s + filter_s
+        self.latency_s = self.hop_s + front_latency_s
         self._some_invalid = not self.valid_bins.all()
         self.reset()
         self._nothing = self._gather([])
 
     def reset(self) -> None:
         """Forget the room: after a device loss everything may be different."""
-        if self._down is not None:
-            self._down.reset()
+        if self._front is not None:
+            self._front.reset()
         self._doppler.reset()
         self._white = WhiteNoise(self._fft_velocity(), self._fft_valid(), self._velocity_max_mps)
         self._shape = FloorShape(self.hop_s)
@@ -103,7 +101,6 @@ class FeatureExtractor:
         self._blocked_s = math.inf  # no floor yet
         self._no_power = np.zeros(len(self.velocity_mps), dtype=np.float32)
         self._interference = 0
-        self._audio_fault = 0
 
     def _fft_velocity(self) -> Float32Array:
         hz = np.fft.fftfreq(self._doppler.fft_size, 1.0 / self._baseband_rate_hz)
@@ -117,21 +114,14 @@ class FeatureExtractor:
 
     def process(self, block: AudioBlock) -> FeatureBlock:
         """Audio in, the frames it completed out (often none)."""
-        assert self._down is not None, "this extractor was made for baseband"
-        block, fault = self._check.check(block)
-        self._audio_fault |= int(fault)
-        baseband = self._down.process(block)
-        if not len(baseband.samples):
-            return self._nothing
-        self._audio_fault |= int(baseband.faults)
-        return self.process_baseband(baseband)
+        assert self._front is not None, "this extractor was made for baseband"
+        baseband = self._front.process(block)
+        return self.process_baseband(baseband) if len(baseband.samples) else self._nothing
 
     def process_baseband(self, block: BasebandBlock) -> FeatureBlock:
         """Recorded baseband in, the frames it completed out."""
         rows = []
         for spectra in self._doppler.process(block):
-            spectra.faults[0] |= self._audio_fault
-            self._audio_fault = 0
             rows += [self._frame(spectra, i) for i in range(len(spectra))]
         return self._gather(rows) if rows else self._nothing
 

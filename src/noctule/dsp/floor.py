@@ -16,6 +16,8 @@ NOISE_RATIO = 4.0
 LOWEST = 0.5
 SMOOTH_S, FALL_S, RISE_S = 0.16, 0.2, 1.0
 CREEP_DB_PER_S, LINE_CREEP_DB_PER_S = 0.3, 6.0
+#: Noise variance of 32-bit converters and of synthetic tones is above this; digital silence is not.
+QUIETEST = 1e-18
 #: What lies here beside a carrier is its skirt and slow motion; beside none, more of the same noise.
 NEAR_MPS = (0.15, 0.7)
 #: A lone line stands this far over the cells four away: no wider than the window's own main lobe.
@@ -54,11 +56,11 @@ class WhiteNoise:
             the quieter side.
         """
         means = (power @ self._means).tolist()
-        now = [max(min(m[: self._far_sides]), 1e-30) for m in means]
+        now = [max(min(m[: self._far_sides]), QUIETEST) for m in means]
         if not self.level:
             self.level = list(now)
         self.level = [self._follow(level, noise) for level, noise in zip(self.level, now, strict=True)]
-        return now, [max(min(m[self._far_sides :]), 1e-30) for m in means]
+        return now, [max(min(m[self._far_sides :]), QUIETEST) for m in means]
 
     @staticmethod
     def _follow(level: float, now: float) -> float:
