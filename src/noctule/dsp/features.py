@@ -6,7 +6,6 @@ front end (check, downconvert) -> window and clutter -> Doppler power -> floors 
 from __future__ import annotations
 
 import math
-from statistics import median
 
 import numpy as np
 
@@ -152,7 +151,8 @@ class FeatureExtractor:
         if self._frames_seen % 25 == 0:
             self._interference = self._look_for_tones()
         self._frames_seen += 1
-        rise = median(now / level for now, level in zip(noise_now, noise, strict=True))
+        rises = sorted(now / level for now, level in zip(noise_now, noise, strict=True))
+        rise = rises[len(rises) // 2]
         return time_s, log_power_db, 10.0 * math.log10(max(1.0, rise)), quality
 
     def _look_for_tones(self) -> int:

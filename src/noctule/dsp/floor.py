@@ -36,11 +36,11 @@ class WhiteNoise:
         far = valid & (speed >= 0.7 * velocity_max_mps)
         near = valid & (speed >= NEAR_MPS[0]) & (speed <= NEAR_MPS[1])
         sides = [(band & (fft_velocity_mps < 0), band & (fft_velocity_mps > 0)) for band in (far, near)]
-        # a carrier close to half the rate has one side only
-        (self._far_sides, far_means), (_, near_means) = (
-            (len(kept), kept) for kept in ([s / s.sum() for s in pair if s.sum() >= 4] for pair in sides)
+        # a carrier close to half the rate has one side only; each side is one stretch of FFT bins
+        far_ends, near_ends = (
+            [(int(i[0]), int(i[-1]) + 1) for i in map(np.flatnonzero, pair) if len(i) >= 4] for pair in sides
         )
-        self._means = np.stack([*far_means, *near_means], axis=1).astype(np.float32)
+        self._far_ends, self._near_ends = np.array(far_ends), np.array(near_ends)
         self.level: list[float] = []
 
     def forget(self) -> None:
@@ -55,12 +55,12 @@ class WhiteNoise:
         noise_now, beside : of each microphone, at the far ends, and directly beside the carrier; both
             the quieter side.
         """
-        means = (power @ self._means).tolist()
-        now = [max(min(m[: self._far_sides]), QUIETEST) for m in means]
+        now = _quieter_side(power, self._far_ends).tolist()
+        beside = _quieter_side(power, self._near_ends).tolist()
         if not self.level:
             self.level = list(now)
         self.level = [self._follow(level, noise) for level, noise in zip(self.level, now, strict=True)]
-        return now, [max(min(m[self._far_sides :]), QUIETEST) for m in means]
+        return now, beside
 
     @staticmethod
     def _follow(level: float, now: float) -> float:
@@ -141,3 +141,14 @@ def _refer(power, mean, level, smooth, fall, rise, creep, line_creep, over_db): 
             level[i] *= line_creep if lone else creep
         level[i] = max(level[i], LOWEST)
         over_db[i] = 10.0 * np.log10(power[i] / level[i] + 1e-6)
+
+
+@njit(cache=True, fastmath=True)
+def _quieter_side(power, sides):  # type: ignore[no-untyped-def]
+    """Mean power of each microphone on the quieter of the sides, (channels,)."""
+    quieter = np.empty(power.shape[0])
+    for c in range(power.shape[0]):
+        quieter[c] = np.inf
+        for first, last in sides:
+            quieter[c] = max(min(quieter[c], np.mean(power[c, first:last])), QUIETEST)
+    return quieter
