@@ -85,7 +85,7 @@ def walk(pipewire_96k: Server) -> Walk:
 
 @pytest.fixture(scope="module")
 def walk_at_192k(pipewire_192k: Server) -> Walk:
-    return watch(pipewire_192k, [["still", 4.0], ["walk", 2.0, SPEED_MPS], ["still", 1.0]], 62000)
+    return watch(pipewire_192k, [["still", 3.5], ["walk", 2.0, SPEED_MPS], ["still", 0.5]], 62000)
 
 
 @pytest.fixture(params=["walk", "walk_at_192k"])
@@ -143,16 +143,18 @@ def test_the_delay_from_play_to_record_is_found_and_stays(any_walk: Walk) -> Non
 
 
 def test_nothing_was_lost_on_the_way(any_walk: Walk) -> None:
+    """Seen: a record of a lost device, ahead of time, while the first window was being filled."""
     assert any_walk.room_flags == 0
     assert any_walk.records[-1]["xruns"] == 0
+    assert "device_lost" not in {record["fault"] for record in any_walk.records}
 
 
 def test_the_records_keep_time(any_walk: Walk) -> None:
     """At least 20 a second, in order, and stream time runs as the wall clock does."""
+    assert all(a["t"] < b["t"] for a, b in itertools.pairwise(any_walk.records))
     records = between(any_walk.records, any_walk.sound_at + SETTLING_S, 1e12)
     seconds = records[-1]["t"] - records[0]["t"]
     assert len(records) - 1 >= 20 * seconds
-    assert all(a["t"] < b["t"] for a, b in itertools.pairwise(records))
     assert abs((records[-1]["at"] - records[0]["at"]) - seconds) < 0.3
 
 
@@ -202,7 +204,7 @@ def _bandwidth_khz(text: str, low: float, high: float) -> bool:
 
 def test_auto_chooses_a_carrier_that_passes(pipewire_48k: Server) -> None:
     """And senses with it: somebody walks by after the choice."""
-    script = [["still", 12.0], ["walk", 2.5, SPEED_MPS]]
+    script = [["still", 10.0], ["walk", 2.0, SPEED_MPS]]
     with (
         pipewire_48k.room(script=script) as room,
         noctule(
@@ -212,10 +214,10 @@ def test_auto_chooses_a_carrier_that_passes(pipewire_48k: Server) -> None:
         _until_over(room.wall_times, run, 35.0)
         assert run.stop() == 0
         (start,) = room.wall_times("motion_start")
-        calm = between(run.records(), start - 3.0, start)
+        calm = between(run.records(), start - 2.0, start)
         assert {record["fault"] for record in calm} == {None}
         assert all(15e3 < record["carrier_hz"] < 23e3 for record in calm)
-        assert "major" in _motions(between(run.records(), start, start + 2.5))
+        assert "major" in _motions(between(run.records(), start, start + 2.0))
 
 
 def test_the_doctor_measures_the_true_bandwidth(pipewire_48k: Server) -> None:
@@ -257,8 +259,8 @@ def test_a_card_that_vanishes_and_returns(start_server: Callable[..., Server]) -
         assert len(away) >= 20  # they keep coming
 
         server.start()
-        with server.room(script=[["still", 5.0], ["walk", 2.5, SPEED_MPS]]) as room:
-            back = run.until_record(12.0, after=away[-1]["at"], fault=None)
+        with server.room(script=[["still", 4.0], ["walk", 2.0, SPEED_MPS]]) as room:
+            back = run.until_record(15.0, after=away[-1]["at"], fault=None)
             _until_over(room.wall_times, run, 25.0)
             (start,), (stop,) = room.wall_times("motion_start"), room.wall_times("motion_stop")
             still = between(run.records(), back["at"] + SETTLING_S, start)
