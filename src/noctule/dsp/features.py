@@ -9,7 +9,15 @@ import math
 
 import numpy as np
 
-from noctule.core.frames import BLOCKING_FAULTS, AudioBlock, BasebandBlock, Fault, FeatureBlock, Float32Array
+from noctule.core.frames import (
+    BLOCKING_FAULTS,
+    AudioBlock,
+    BasebandBlock,
+    BoolArray,
+    Fault,
+    FeatureBlock,
+    Float32Array,
+)
 from noctule.core.settings import FeatureSettings
 from noctule.core.units import SPEED_OF_SOUND_MPS
 from noctule.dsp.doppler import DopplerSpectrum, SpectrumBlock
@@ -21,8 +29,8 @@ from noctule.dsp.quality import FrameQuality, QualityMonitor
 FORGET_AFTER_S = 0.5
 
 _BLOCKING = int(BLOCKING_FAULTS)
-#: time, log power, broadband, quality of one frame
-_Row = tuple[float, Float32Array, float, FrameQuality]
+#: time, log power, broadband, quality and all faults of one frame
+_Row = tuple[float, Float32Array, float, FrameQuality, int]
 
 
 class FeatureExtractor:
@@ -87,7 +95,7 @@ class FeatureExtractor:
             self._front.reset()
         self._doppler.reset()
         self._white = WhiteNoise(self._fft_velocity(), self._fft_valid(), self._velocity_max_mps)
-        self._shape = FloorShape(self.hop_s)
+        self._shape = FloorShape(self.hop_s, self.velocity_mps)
         window_hops = math.ceil(self._doppler.window_samples / self._doppler.hop_samples) + 1
         self._quality = QualityMonitor(
             channels=self.channels,
@@ -105,24 +113,25 @@ class FeatureExtractor:
         hz = np.fft.fftfreq(self._doppler.fft_size, 1.0 / self._baseband_rate_hz)
         return (hz * SPEED_OF_SOUND_MPS / (2.0 * self.carrier_hz)).astype(np.float32)
 
-    def _fft_valid(self) -> np.ndarray:
+    def _fft_valid(self) -> BoolArray:
         velocity = self._fft_velocity()
         grid, valid = self.velocity_mps, self.valid_bins
         highest = grid[valid].max()
-        return (velocity <= highest) & (velocity >= grid[valid].min())
+        return np.asarray((velocity <= highest) & (velocity >= grid[valid].min()))
 
     def process(self, block: AudioBlock) -> FeatureBlock:
         """Audio in, the frames it completed out (often none)."""
         assert self._front is not None, "this extractor was made for baseband"
-        baseband = self._front.process(block)
-        return self.process_baseband(baseband) if len(baseband.samples) else self._nothing
+        rows = [row for baseband in self._front.process(block) for row in self._rows(baseband)]
+        return self._gather(rows) if rows else self._nothing
 
     def process_baseband(self, block: BasebandBlock) -> FeatureBlock:
         """Recorded baseband in, the frames it completed out."""
-        rows = []
-        for spectra in self._doppler.process(block):
-            rows += [self._frame(spectra, i) for i in range(len(spectra))]
+        rows = self._rows(block)
         return self._gather(rows) if rows else self._nothing
+
+    def _rows(self, block: BasebandBlock) -> list[_Row]:
+        return [self._frame(s, i) for s in self._doppler.process(block) for i in range(len(s))]
 
     def _frame(self, spectra: SpectrumBlock, i: int) -> _Row:
         power = spectra.power[i]
@@ -134,7 +143,7 @@ class FeatureExtractor:
         time_s = spectra.end_sample[i] / self._baseband_rate_hz
         if quality.fault & _BLOCKING:
             self._blocked_s += self.hop_s
-            return time_s, self._no_power, 0.0, quality
+            return time_s, self._no_power, 0.0, quality, quality.fault
         blocked_s, self._blocked_s = self._blocked_s, 0.0
         if blocked_s > FORGET_AFTER_S:  # what the floors learnt before, or beside a carrier, is not this room
             self._white.forget()
@@ -153,7 +162,8 @@ class FeatureExtractor:
         self._frames_seen += 1
         rises = sorted(now / level for now, level in zip(noise_now, noise, strict=True))
         rise = rises[len(rises) // 2]
-        return time_s, log_power_db, 10.0 * math.log10(max(1.0, rise)), quality
+        fault = quality.fault | self._interference
+        return time_s, log_power_db, 10.0 * math.log10(max(1.0, rise)), quality, fault
 
     def _look_for_tones(self) -> int:
         """A lone line on the slow floor away from the carrier: another emitter, a switching supply."""
@@ -173,6 +183,6 @@ class FeatureExtractor:
             broadband_db=np.array([r[2] for r in rows], dtype=np.float32),
             carrier_level_dbfs=np.array([r[3].carrier_level_dbfs for r in rows], dtype=np.float32),
             carrier_snr_db=np.array([r[3].carrier_snr_db for r in rows], dtype=np.float32),
-            faults=np.array([r[3].fault | self._interference for r in rows], dtype=np.int64),
+            faults=np.array([r[4] for r in rows], dtype=np.int64),
             carrier_hz=self.carrier_hz,
         )

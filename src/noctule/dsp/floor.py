@@ -15,7 +15,9 @@ NOISE_RATIO = 4.0
 #: White noise is 1; its own estimate is never wrong by more.
 LOWEST = 0.5
 SMOOTH_S, FALL_S, RISE_S = 0.16, 0.2, 1.0
-CREEP_DB_PER_S, LINE_CREEP_DB_PER_S = 0.3, 6.0
+CREEP_DB_PER_S, LINE_CREEP_DB_PER_S = 0.3, 40.0
+#: Nobody walks straight at one speed for so far in a room; a tone seems to, for ever.
+LONGEST_WALK_M = 6.0
 #: Noise variance of 32-bit converters and of synthetic tones is above this; digital silence is not.
 QUIETEST = 1e-18
 #: What lies here beside a carrier is its skirt and slow motion; beside none, more of the same noise.
@@ -76,11 +78,16 @@ class FloorShape:
     """Floor along the grid, relative to white noise: the carrier's skirt, hum lines, steady tones.
 
     Quiet cells are followed within a second; a cell more than 6 dB above its floor lifts it slowly, so
-    that a person in front of the sensor does not become the floor. A lone line that keeps to its cell is
-    no person (trunk speed sways, limbs spread): it lifts its floor faster, and at a start at once.
+    that a person in front of the sensor does not become the floor. A lone line that keeps to its cell for
+    so long that a reflector would have left the room is a tone, and becomes the floor quickly.
+
+    Parameters
+    ----------
+    velocity_mps : (bins,) the grid.
     """
 
-    def __init__(self, hop_s: float) -> None:
+    def __init__(self, hop_s: float, velocity_mps: Float32Array) -> None:
+        self._step_m = (hop_s * np.abs(velocity_mps)).astype(np.float32)
         self._rates = (
             np.float32(min(1.0, hop_s / SMOOTH_S)),
             np.float32(min(1.0, hop_s / FALL_S)),
@@ -98,8 +105,9 @@ class FloorShape:
         if self.level is None:
             self.level = self._first_guess(power)
             self._mean = self.level.copy()
+            self._walked_m = np.zeros(len(power), dtype=np.float32)
         over_db = np.empty(len(power), dtype=np.float32)
-        _refer(power, self._mean, self.level, *self._rates, over_db)
+        _refer(power, self._mean, self.level, self._walked_m, self._step_m, *self._rates, over_db)
         return over_db
 
     @staticmethod
@@ -109,8 +117,7 @@ class FloorShape:
         padded = np.pad(quieter, 3, mode="edge")
         smooth = np.lib.stride_tricks.sliding_window_view(padded, 7).mean(axis=1)
         # mean of the smaller of two exponentials is half of either's
-        floor = np.maximum(2.0 * smooth, 1.0)
-        return np.asarray(np.where(is_lone_line(power), np.maximum(power, floor), floor), dtype=np.float32)
+        return np.asarray(np.maximum(2.0 * smooth, 1.0), dtype=np.float32)
 
 
 def is_lone_line(power: Float32Array) -> BoolArray:
@@ -121,7 +128,9 @@ def is_lone_line(power: Float32Array) -> BoolArray:
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _refer(power, mean, level, smooth, fall, rise, creep, line_creep, over_db):  # type: ignore[no-untyped-def]
+def _refer(  # type: ignore[no-untyped-def]
+    power, mean, level, walked_m, step_m, smooth, fall, rise, creep, line_creep, over_db
+):
     bins = len(power)
     for i in range(bins):
         # seven cells together are hardly ever 6 dB below their floor by chance: it was the floor of a burst
@@ -132,13 +141,16 @@ def _refer(power, mean, level, smooth, fall, rise, creep, line_creep, over_db): 
         above = mean[i] - level[i]
         if above < 0:
             level[i] += fall * above
+            walked_m[i] *= 0.9
         elif above < (NOISE_RATIO - 1) * level[i]:
             level[i] += rise * above
+            walked_m[i] *= 0.9
         else:
             lone = False
             for k in range(i - 2, i + 3):
                 lone |= mean[k % bins] > LINE_RATIO * max(mean[(k + 4) % bins], mean[(k - 4) % bins])
-            level[i] *= line_creep if lone else creep
+            walked_m[i] = walked_m[i] + step_m[i] if lone else 0.0
+            level[i] *= line_creep if walked_m[i] > LONGEST_WALK_M else creep
         level[i] = max(level[i], LOWEST)
         over_db[i] = 10.0 * np.log10(power[i] / level[i] + 1e-6)
 
