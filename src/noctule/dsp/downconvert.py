@@ -67,7 +67,8 @@ def plan_decimation(sample_rate_hz: float, carrier_hz: float, settings: FeatureS
     """
     if not 1000.0 < carrier_hz < min(sample_rate_hz / 2, HIGHEST_CARRIER_HZ):
         raise NoctuleError(
-            f"carrier {carrier_hz:g} Hz: a rate of {sample_rate_hz:g} Hz carries 1000 Hz to {sample_rate_hz / 2:g} Hz"
+            f"carrier {carrier_hz:g} Hz: a rate of {sample_rate_hz:g} Hz "
+            f"carries 1000 Hz to {sample_rate_hz / 2:g} Hz"
         )
     pass_edge_hz = settings.velocity_max_mps * hz_per_mps(carrier_hz)
     wanted_rate_hz = max(settings.baseband_rate_hz, 2.9 * pass_edge_hz)
@@ -207,7 +208,9 @@ class Downconverter:
         # audio index of the newest sample in the first output
         turns = math.fmod(self._turns_per_sample * (first_sample + self.plan.decimation - 1), 1.0)
         carried = self._carried if self._carried is not None else both[:, 0, 1]
-        _add_and_turn(both, carried, first, np.complex64(cmath.exp(-2j * math.pi * turns)), self._turn, baseband)
+        _add_and_turn(
+            both, carried, first, np.complex64(cmath.exp(-2j * math.pi * turns)), self._turn, baseband
+        )
         self._carried = both[:, -1, 1].copy()
         return self._block(baseband, first_sample)
 

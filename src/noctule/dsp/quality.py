@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 
-from noctule.core.frames import AudioBlock, Fault, Float32Array
+from noctule.core.frames import AudioBlock, Fault, IntArray
 
-#: 16-bit full scale is 0.99997; twice in one block is not chance.
+#: 16-bit full scale is 0.99997.
 CLIP_LEVEL = 0.9995
 #: Digital silence for so long is a dead channel, not a pause of the noise.
 DEAD_AFTER_S = 0.25
@@ -49,39 +49,59 @@ _HELD_FROM_AUDIO = (_DROPPED_SAMPLES, int(Fault.BAD_SAMPLES), int(Fault.CLIPPED)
 
 
 class AudioCheck:
-    """Looks at raw samples: not a number, clipped, dead channels."""
+    """Looks at raw samples: not a number, clipped, dead channels.
+
+    Clean blocks cost one quick pass; only where something shows is every sample looked at, so
+    that a fault is found at the same sample whatever the block size.
+    """
 
     def __init__(self, channels: int, sample_rate_hz: float) -> None:
-        self._dead_after = DEAD_AFTER_S * sample_rate_hz
-        self._constant = np.zeros(channels)
-        self._last = np.full(channels, np.nan)
+        self._dead_after = round(DEAD_AFTER_S * sample_rate_hz)
+        # how often the last value of each channel has come in a row
+        self._last = np.full(channels, np.nan, dtype=np.float32)
+        self._run = np.ones(channels, dtype=np.int64)
+        self._repeats = False
 
-    def check(self, block: AudioBlock) -> tuple[AudioBlock, Fault]:
-        """Return the block, made finite where it was not, and the faults it shows."""
+    def check(self, block: AudioBlock) -> tuple[AudioBlock, list[tuple[IntArray, Fault]]]:
+        """Return the block, made finite where it was not, and each fault with the samples that show it."""
         samples = block.samples
         if not samples.size:
-            return block, _NONE
-        fault = _NONE
-        if _count_suspects(samples.reshape(-1)):
-            if not np.isfinite(samples).all():
-                fault |= Fault.BAD_SAMPLES
-                samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-                block = replace(block, samples=samples)
-            if np.count_nonzero(np.abs(samples) >= CLIP_LEVEL) >= 2:
-                fault |= Fault.CLIPPED
-        if (samples[0] == samples[-1]).any():
-            self._count_constant(samples)
-            if (self._constant >= self._dead_after).any():
-                fault |= Fault.MICROPHONE_DEAD
-        elif self._constant.any():
-            self._constant[:] = 0
-        return block, fault
+            return block, []
+        suspects = _count_suspects(samples.reshape(-1))
+        # a silence of the length looked for fills blocks or lasts to their end, unless they are longer
+        may_repeat = len(samples) < 2 or len(samples) > self._dead_after
+        may_repeat = may_repeat or bool((samples[-1] == samples[-2]).any())
+        if not (suspects or may_repeat or self._repeats):
+            self._last = samples[-1]
+            return block, []
+        shown = np.zeros(len(samples), dtype=np.uint8)
+        self._last = self._last.copy()
+        _scan(np.ascontiguousarray(samples), self._dead_after, self._last, self._run, shown)
+        self._repeats = bool((self._run > 1).any())
+        if suspects and not np.isfinite(samples).all():
+            block = replace(block, samples=np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0))
+        where = ((np.flatnonzero(shown & bit), fault) for bit, fault in _SHOWN)
+        return block, [(block.first_sample + at, fault) for at, fault in where if len(at)]
 
-    def _count_constant(self, samples: Float32Array) -> None:
-        constant = np.ptp(samples, axis=0) == 0
-        goes_on = constant & ((samples[0] == self._last) | (self._constant == 0))
-        self._constant = np.where(goes_on, self._constant + len(samples), 0)
-        self._last = np.where(constant, samples[0], np.nan)
+
+_BAD, _CLIP, _DEAD = 1, 2, 4
+_SHOWN = ((_BAD, Fault.BAD_SAMPLES), (_CLIP, Fault.CLIPPED), (_DEAD, Fault.MICROPHONE_DEAD))
+
+
+@njit(cache=True)
+def _scan(samples, dead_after, last, run, shown):  # type: ignore[no-untyped-def]
+    """Bits of what each sample shows, on any microphone."""
+    for n in range(samples.shape[0]):
+        for c in range(samples.shape[1]):
+            x = samples[n, c]
+            if not np.isfinite(x):
+                shown[n] |= _BAD
+            elif abs(x) >= np.float32(CLIP_LEVEL):
+                shown[n] |= _CLIP
+            run[c] = run[c] + 1 if x == last[c] else 1
+            last[c] = x
+            if run[c] >= dead_after:
+                shown[n] |= _DEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +321,9 @@ class _GainWatch:
     def _driven(self) -> bool:
         """Ten seconds in which level and noise wander by more than 3 dB, hand in hand."""
         values = list(self._history)
-        self._coarse.append((sum(v[0] for v in values) / len(values), sum(v[1] for v in values) / len(values)))
+        self._coarse.append(
+            (sum(v[0] for v in values) / len(values), sum(v[1] for v in values) / len(values))
+        )
         if len(self._coarse) < 6:
             return False
         level, noise = np.array(self._coarse).T

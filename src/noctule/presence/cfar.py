@@ -76,10 +76,20 @@ class CfarDetector:
         row = self._recent[self._next]
         self._next = (self._next + 1) % self._looks
         major_db, minor_db, velocity, speed = _judge(
-            row_db, burst_db, row, self._recent, self._stays_db, self._velocity, self._cells, self._absorb, self._release
+            row_db,
+            burst_db,
+            row,
+            self._recent,
+            self._stays_db,
+            self._velocity,
+            self._cells,
+            self._absorb,
+            self._release,
         )
         major = _as_score(major_db) if speed >= MAJOR_CENTROID_MPS else 0.0
-        return MotionScore(time_s, major, max(major, _as_score(minor_db)), velocity, Fault(fault) if fault else _NONE)
+        return MotionScore(
+            time_s, major, max(major, _as_score(minor_db)), velocity, Fault(fault) if fault else _NONE
+        )
 
 
 def _as_score(over_db: float) -> float:
