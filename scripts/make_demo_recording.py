@@ -1,4 +1,6 @@
-"""Write a recording of somebody who walks in, stands, and walks out: `python -m scripts.make_demo_recording OUT.wav`.
+"""Write a recording of somebody who walks in, stands, and walks out.
+
+    python -m scripts.make_demo_recording OUT.wav
 
 For the demo and the benchmarks, where no real recording is at hand. A tone goes out and comes back over
 the direct path, two walls and five point scatterers that stand for a trunk and swinging limbs. It is a
@@ -7,7 +9,6 @@ sketch of a walker, not a measurement of one.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,8 +46,9 @@ def render(
         last = min(first + sample_rate_hz, round(seconds * sample_rate_hz))
         t = np.arange(first, last) / sample_rate_hz
         out = rng.standard_normal((len(t), microphones), dtype=np.float32) * np.float32(NOISE_RMS)
+        paths: list[tuple[float | FloatArray, float | FloatArray]] = [*STILL, *_walker_paths(t % every_s)]
         for m in range(microphones):
-            for path_m, amplitude in [*STILL, *_walker_paths(t % every_s)]:
+            for path_m, amplitude in paths:
                 delay_s = (path_m + 0.02 * m) / SPEED_OF_SOUND_MPS
                 out[:, m] += amplitude * np.cos(2.0 * np.pi * carrier_hz * (t - delay_s))
         yield out
