@@ -102,18 +102,35 @@ def test_the_delay_does_not_matter(delay_s: float) -> None:
     assert found.received_dbfs == pytest.approx(found.tone_level_dbfs - 10.46, abs=1.0)
 
 
-@pytest.mark.parametrize(
-    ("hidden_hz", "up", "down"), [(48_000.0, 1, 2), (44_100.0, 147, 320), (88_200.0, 147, 160)]
-)
-def test_a_server_that_resamples_in_silence_is_found(hidden_hz: float, up: int, down: int) -> None:
-    def resampled(played: FloatArray) -> FloatArray:
-        there = scipy.signal.resample_poly(played, up, down)
-        return room(scipy.signal.resample_poly(there, down, up)[: len(played)])
+@pytest.mark.parametrize("stop", [0.91, 1.0])
+@pytest.mark.parametrize(("rate_hz", "hidden_hz"), [(96_000, 48_000.0), (192_000, 96_000.0)])
+def test_a_server_that_resamples_in_silence_is_found(rate_hz: int, hidden_hz: float, stop: float) -> None:
+    """Filters as steep as PipeWire's (50 dB down at 0.91 of half the rate) and as PulseAudio's (1.0)."""
+    stop_hz = stop * hidden_hz / 2
+    taps, beta = scipy.signal.kaiserord(60.0, 0.1 * stop_hz / (rate_hz / 2))
+    cut = scipy.signal.firwin(taps, 0.95 * stop_hz, window=("kaiser", beta), fs=rate_hz)
 
-    found = probe(resampled)
+    def resampled(played: FloatArray) -> FloatArray:
+        return room(np.convolve(played, cut, mode="same"), rate_hz=rate_hz, noise_dbfs=-100.0)
+
+    found = probe(resampled, rate_hz)
     assert found.hidden_rate_hz == hidden_hz
-    assert 0.9 * hidden_hz / 2 < found.true_bandwidth_hz <= hidden_hz / 2
-    assert f"resamples to {hidden_hz:g} Hz" in found.summary()
+    assert 0.8 * hidden_hz / 2 < found.true_bandwidth_hz <= hidden_hz / 2
+    assert f"resamples to about {hidden_hz:g} Hz" in found.summary()
+
+
+@pytest.mark.parametrize(("rate_hz", "hidden_hz"), [(96_000, 44_100.0), (192_000, 88_200.0)])
+def test_a_perfect_filter_at_half_of_44_1_khz_is_seen(rate_hz: int, hidden_hz: float) -> None:
+    """44.1 and 48 kHz cannot be told apart for certain, and both mean the same."""
+
+    def resampled(played: FloatArray) -> FloatArray:
+        there = scipy.signal.resample(played, round(len(played) * hidden_hz / rate_hz))
+        return room(scipy.signal.resample(there, len(played)), rate_hz=rate_hz)
+
+    found = probe(resampled, rate_hz)
+    assert found.hidden_rate_hz is not None
+    assert 1.0 <= found.hidden_rate_hz / hidden_hz <= 1.1
+    assert 0.95 * hidden_hz / 2 < found.true_bandwidth_hz <= hidden_hz / 2
 
 
 def test_a_resampler_without_a_filter_is_found_by_its_mirror_images() -> None:

@@ -254,7 +254,7 @@ def _judge_level(track: LevelTrack, microphone: int) -> MicrophoneGain:
     clip_words = f"; clipped above {track.input_dbfs[clipped].min():.0f} dBFS" if clipped.any() else ""
     if curve.input_range_db < LEAST_RANGE_DB:
         kind: GainKind = "clipped" if clip_words else "unclear"
-        reason = f"cannot tell: only {curve.input_range_db:.0f} dB of the levels can be used{clip_words}"
+        reason = f"only {curve.input_range_db:.0f} dB of the levels stand out from the noise{clip_words}"
         return MicrophoneGain(microphone, kind, reason, round(curve.input_range_db, 1))
     below, above, knee_dbfs = _fit_knee(curve.level_dbfs, curve.out_dbfs)
     kind, reason = _name_curve(curve, below, above, knee_dbfs)

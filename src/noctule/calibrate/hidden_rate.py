@@ -14,8 +14,12 @@ from noctule.core.frames import BoolArray
 HEARD_SNR_DB = 12.0
 #: ...and is no further below the strongest: leaks of a resampler's filter are 80 dB down and more.
 HEARD_RANGE_DB = 70.0
-#: A fall by so much within a tenth of the frequency is 180 dB an octave: no loudspeaker does that.
-CUT_DB, CUT_WITHIN = 25.0, 1.1
+#: The filter of a resampler takes 15 to 50 dB away within 8 % (PipeWire) to 15 % (PulseAudio) of the
+#: frequency. That is 170 dB an octave, which no loudspeaker does. In noise less of it is seen.
+PASS_DB, STOP_DB, LEAST_CUT_DB, CUT_WITHIN = 15.0, 50.0, 25.0, 1.17
+#: It is 50 dB down at 0.91 (PipeWire) to 1.01 (PulseAudio) of half the rate it resamples to. Where two
+#: rates fit, the higher one is meant: 48 kHz is more usual than 44.1 kHz.
+STOPS_AT = (0.9, 1.1)
 #: Rates a sound server may secretly run at.
 HIDDEN_RATES_HZ = (32_000.0, 44_100.0, 48_000.0, 88_200.0, 96_000.0, 176_400.0, 192_000.0)
 
@@ -31,17 +35,17 @@ class Alias:
 
 
 def find_hidden_rate(
-    power: FloatArray, comb: Comb, received_dbfs: FloatArray, heard: BoolArray
+    power: FloatArray, comb: Comb, received_dbfs: FloatArray, noise_dbfs: FloatArray, heard: BoolArray
 ) -> tuple[float | None, tuple[Alias, ...]]:
-    """The rate something between us and the card runs at, and the tones that came back mirrored.
+    """About the rate something between us and the card runs at, and the tones that came back mirrored.
 
     Parameters
     ----------
     power : `(bins of 1 Hz, microphones)`, see `power_spectrum`.
-    received_dbfs, heard : `(tones, microphones)`.
+    received_dbfs, noise_dbfs, heard : `(tones, microphones)`.
     """
     rate_hz, aliases = _find_mirror(power, comb, received_dbfs, heard)
-    return rate_hz or _find_brick_wall(comb, received_dbfs, heard), aliases
+    return rate_hz or _find_brick_wall(comb, received_dbfs, noise_dbfs), aliases
 
 
 def _find_mirror(
@@ -69,18 +73,25 @@ def _find_mirror(
     return None, ()
 
 
-def _find_brick_wall(comb: Comb, received_dbfs: FloatArray, heard: BoolArray) -> float | None:
-    """The rate at half of which the tones end suddenly: loudspeakers fade, a resampler's filter cuts."""
-    best_dbfs = received_dbfs.max(axis=1)
-    around_dbfs = [np.median(best_dbfs[max(0, i - 5) : i + 1]) for i in range(len(best_dbfs))]
-    on_the_level = np.flatnonzero(heard.any(axis=1) & (best_dbfs >= np.array(around_dbfs) - 10.0))
-    if not on_the_level.size:
+def _find_brick_wall(comb: Comb, received_dbfs: FloatArray, noise_dbfs: FloatArray) -> float | None:
+    """The rate near half of which the tones end suddenly: loudspeakers fade, a resampler's filter cuts."""
+    loudest = received_dbfs.argmax(axis=1)[:, None]
+    level_dbfs = np.take_along_axis(received_dbfs, loudest, 1)[:, 0]
+    silent = level_dbfs < np.take_along_axis(noise_dbfs, loudest, 1)[:, 0] + 6.0
+    for end in range(4, len(level_dbfs)):
+        before = level_dbfs[:end][comb.tone_hz[:end] >= 0.7 * comb.tone_hz[end]].max()
+        if np.all(silent[end:] | (level_dbfs[end:] <= before - STOP_DB)):
+            break
+    else:
         return None
-    edge_hz = comb.tone_hz[on_the_level[-1]]
-    beyond = comb.tone_hz > CUT_WITHIN * edge_hz
-    if beyond.sum() < 2 or best_dbfs[beyond].max() > around_dbfs[on_the_level[-1]] - CUT_DB:
+    if before - level_dbfs[end] < LEAST_CUT_DB:
         return None
-    # Filters of resamplers begin to cut a little below half the rate.
-    rate_hz = min(HIDDEN_RATES_HZ, key=lambda rate: abs(np.log(edge_hz / (0.97 * rate / 2))))
-    fits = 0.9 <= edge_hz / (rate_hz / 2) <= 1.03
-    return rate_hz if fits and rate_hz < comb.sample_rate_hz else None
+    falling = slice(int(np.flatnonzero(level_dbfs[:end] >= before - PASS_DB)[-1]), end + 1)
+    down_db = np.maximum.accumulate(before - level_dbfs[falling])
+    stop_db = min(STOP_DB, down_db[-1])
+    passed_hz, stopped_hz = np.interp([PASS_DB, stop_db], down_db, comb.tone_hz[falling])
+    if stopped_hz > CUT_WITHIN * passed_hz:
+        return None
+    low, high = STOPS_AT
+    fitting = [rate for rate in HIDDEN_RATES_HZ if low <= stopped_hz / (rate / 2) <= high]
+    return max((rate for rate in fitting if rate < comb.sample_rate_hz), default=None)

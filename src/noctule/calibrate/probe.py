@@ -41,7 +41,7 @@ class BandwidthProbe:
     received_dbfs, noise_dbfs : `(tones, microphones)`; noise in 10 Hz around the tone.
     heard : `(tones, microphones)`, the tone came back.
     true_bandwidth_hz : highest frequency that comes back, 0 when nothing does.
-    hidden_rate_hz : rate that something between us and the card runs at, None: none found.
+    hidden_rate_hz : about the rate that something between us and the card runs at, None: none found.
     interferers_hz : steady foreign tones while we were silent.
     clipped, dead, covered : microphone numbers, from 0.
     clock_ppm : how much faster the recording clock runs than the playing one.
@@ -107,7 +107,7 @@ class BandwidthProbe:
             f"SNR {best_db.min():.0f} to {best_db.max():.0f} dB"
         ]
         if self.hidden_rate_hz:
-            lines.append(f"something resamples to {self.hidden_rate_hz:g} Hz")
+            lines.append(f"something resamples to about {self.hidden_rate_hz:g} Hz")
         if self.interferers_hz:
             lines.append("foreign tones: " + ", ".join(f"{f / 1000:.2f} kHz" for f in self.interferers_hz))
         for name in ("clipped", "dead", "covered"):
@@ -153,7 +153,7 @@ def analyse_comb(recording: Float32Array, comb: Comb) -> BandwidthProbe:
     heard = (received_dbfs - noise_dbfs >= HEARD_SNR_DB) & (
         received_dbfs >= received_dbfs.max() - HEARD_RANGE_DB
     )
-    hidden_rate_hz, aliases = find_hidden_rate(power, comb, received_dbfs, heard)
+    hidden_rate_hz, aliases = find_hidden_rate(power, comb, received_dbfs, noise_dbfs, heard)
     if aliases and hidden_rate_hz:
         # Above half of it only images of aliases come back, at the right place by accident.
         heard[comb.tone_hz > hidden_rate_hz / 2] = False
