@@ -47,6 +47,7 @@ class EmitSettings(_Section):
     carrier_hz: float | Literal["auto"] = Field("auto")
     level_dbfs: float = Field(-20.0, ge=-90.0, le=0.0, description="peak level of the tone")
     ceiling_dbfs: float = Field(-6.0, ge=-90.0, le=0.0, description="never louder, whatever is asked for")
+    full_scale_spl_db: float | None = Field(None, ge=40.0, le=160.0, description="sound pressure level at 0.3 m of a full-scale carrier, where it is known: then the ceilings in dB SPL hold too")
     ramp_s: float = Field(0.05, ge=0.01, le=1.0, description="raised-cosine fade, so that nothing clicks")
 
 

@@ -1,0 +1,168 @@
+"""The sound card as the sensor sees it: a process of its own that can be given up.
+
+PortAudio hangs in Pa_CloseStream and aborts in Pa_Terminate when a JACK server goes away, and no
+thread can be stopped from outside. So it lives in a child process: a lost card ends with that
+process, and the next attempt starts with a fresh list of devices. As a bonus nothing that the
+sensor computes can delay the callback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, Protocol
+
+from noctule.audio.callback import CapturedBlock, unpack_block
+from noctule.core.errors import NoctuleError
+
+
+class DeviceLost(NoctuleError):  # noqa: N818 - reads as a statement
+    """The sound card gives no samples any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What to open; the meaning of each is that of `AudioSettings`."""
+
+    input: str | None
+    output: str | None
+    sample_rate_hz: int
+    input_channels: int | None
+    output_channels: int | None
+    block_s: float
+    latency_s: float
+    queue_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFormat:
+    """What was opened."""
+
+    input_identity: str
+    output_identity: str
+    host_api: str
+    sample_rate_hz: float
+    input_channels: int
+    output_channels: int
+
+
+class Card(Protocol):
+    """A duplex stream behind a mailbox; tests bring their own."""
+
+    def open(self, request: StreamRequest) -> StreamFormat: ...
+
+    def receive(self, timeout_s: float) -> CapturedBlock | None: ...
+
+    def command(self, *message: Any) -> None: ...
+
+    def close(self, *, gently: bool) -> None: ...
+
+
+class CardProcess:
+    """PortAudio in a child process. POSIX only: the child inherits its ends by number."""
+
+    #: PortAudio asks every plug-in and server when it is loaded; a slow one may take seconds.
+    OPEN_TIMEOUT_S = 20.0
+    CLOSE_TIMEOUT_S = 2.0
+    RECEIVE_BYTES = 1 << 17
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._commands: Connection | None = None
+        self._samples: socket.socket | None = None
+        self._arrived = bytearray()
+
+    def open(self, request: StreamRequest) -> StreamFormat:
+        """Start the process and its stream. NoctuleError says why the card cannot be used."""
+        self._start()
+        try:
+            answer = self._ask(request)
+        except NoctuleError:
+            self.close(gently=False)
+            raise
+        return answer
+
+    def _ask(self, request: StreamRequest) -> StreamFormat:
+        assert self._commands is not None
+        try:
+            self._commands.send(request)
+            if not self._commands.poll(self.OPEN_TIMEOUT_S):
+                raise NoctuleError("the sound system does not answer: restart the sound server")
+            answer = self._commands.recv()
+        except (EOFError, OSError):
+            raise NoctuleError(
+                "the sound system crashed while the device was opened: restart the sound server"
+            ) from None
+        if isinstance(answer, StreamFormat):
+            return answer
+        raise NoctuleError(answer)
+
+    def _start(self) -> None:
+        self._commands, their_commands = Pipe()
+        self._samples, their_samples = socket.socketpair()
+        self._arrived.clear()
+        ends = [their_commands.fileno(), their_samples.fileno()]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "noctule.audio.card_process", *map(str, ends)],
+            pass_fds=ends,
+            # NumPy's BLAS would start a thread a core, and nothing here multiplies matrices.
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # ALSA and JACK chatter
+            # A session of its own: Ctrl-C reaches the sensor, which then lets the sound fade out.
+            start_new_session=True,
+        )
+        their_commands.close()
+        their_samples.close()
+
+    def receive(self, timeout_s: float) -> CapturedBlock | None:
+        """The next block, None when none came in time; DeviceLost when the process is gone."""
+        if self._samples is None:
+            raise DeviceLost("the sound card is not open")
+        self._samples.settimeout(timeout_s)
+        while True:
+            block, length = unpack_block(self._arrived)
+            if block is not None:
+                del self._arrived[:length]
+                return block
+            try:
+                part = self._samples.recv(self.RECEIVE_BYTES)
+            except TimeoutError:
+                return None
+            except OSError:
+                part = b""
+            if not part:
+                raise DeviceLost("the sound system closed the stream")
+            self._arrived += part
+
+    def command(self, *message: Any) -> None:
+        """Send ("player", player), ("level", amplitude), ("play", sound) or ("send_every", (due, period))."""
+        try:
+            if self._commands is not None:
+                self._commands.send(message)
+        except OSError:
+            raise DeviceLost("the sound system closed the stream") from None
+
+    def close(self, *, gently: bool) -> None:
+        """End the process: `gently` lets the sound fade out first. Never hangs."""
+        if self._process is None or self._commands is None or self._samples is None:
+            return
+        try:
+            # The end of the commands tells the process to fade out and leave.
+            self._commands.close()
+            if gently:
+                self._process.wait(self.CLOSE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            if self._process.poll() is None:
+                os.kill(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._samples.close()
+            self._process = self._commands = self._samples = None

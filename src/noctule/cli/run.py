@@ -1,0 +1,145 @@
+"""`noctule run`: the live sensor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from noctule.core.settings import Settings
+    from noctule.service.runner import LiveSensor, Sink
+
+
+def run(
+    headless: Annotated[bool, typer.Option("--headless", help="no live line; records only")] = False,
+    input: Annotated[str | None, typer.Option(help="part of the input device's name")] = None,
+    output: Annotated[str | None, typer.Option(help="part of the output device's name")] = None,
+    sample_rate_hz: Annotated[int | None, typer.Option(help="of the sound card")] = None,
+    carrier_hz: Annotated[str | None, typer.Option(help="the tone in Hz, or 'auto'")] = None,
+    level_dbfs: Annotated[float | None, typer.Option(help="peak level of the tone")] = None,
+    jsonl: Annotated[
+        str | None,
+        typer.Option(help="write a JSON object a frame; '-': standard output (default if headless)"),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="stop after so long")] = None,
+    config: Annotated[Path | None, typer.Option(help="settings file (TOML)")] = None,
+) -> int:
+    """Sense live: play the tone, listen, and say who moves.
+
+    Ctrl-C or SIGTERM fades the tone out and ends with 0. Exit status 2: the device cannot be used, no
+    carrier came back with 'auto', or the output cannot be written.
+    """
+    # One core is plenty, and NumPy's BLAS would keep a second one awake. Counts before NumPy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from noctule.core.settings import load_settings
+
+    settings = load_settings(
+        config,
+        overrides={
+            "audio": {"input": input, "output": output, "sample_rate_hz": sample_rate_hz},
+            "emit": {"carrier_hz": carrier_hz, "level_dbfs": level_dbfs},
+        },
+    )
+    with contextlib.ExitStack() as stack:
+        sinks: list[Sink] = []
+        if jsonl or headless:
+            sinks.append(stack.enter_context(_records_to(jsonl or "-")))
+        if not headless:
+            sinks.append(stack.enter_context(_live_line()))
+        sensor = make_sensor(settings)
+        stack.enter_context(_stopped_by_signals(sensor.stop))
+        sensor.run(_all(sinks), seconds)
+    return 0
+
+
+def make_sensor(settings: Settings) -> LiveSensor:
+    """The live sensor with its real parts."""
+    from noctule.calibrate.probe import probe_bandwidth
+    from noctule.pipeline import SensingPipeline
+    from noctule.service import LiveSensor
+
+    return LiveSensor(
+        settings,
+        make_pipeline=lambda carrier_hz, sample_rate_hz, channels: SensingPipeline(
+            settings, carrier_hz=carrier_hz, sample_rate_hz=sample_rate_hz, channels=channels
+        ),
+        run_probe=probe_bandwidth,
+        say=lambda line: print(line, file=sys.stderr),
+        warn=lambda line: print(f"noctule: {line}", file=sys.stderr),
+    )
+
+
+def _all(sinks: list[Sink]) -> Sink:
+    if len(sinks) == 1:
+        return sinks[0]
+
+    def give(record: Mapping[str, object]) -> None:
+        for sink in sinks:
+            sink(record)
+
+    return give
+
+
+@contextlib.contextmanager
+def _records_to(path: str) -> Iterator[Sink]:
+    from noctule.cli._output import JsonLines
+
+    if path == "-" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)  # a reader wants each record now
+    with JsonLines(path) as lines:
+        yield lines.write
+
+
+@contextlib.contextmanager
+def _live_line() -> Iterator[Sink]:
+    """One line that says what is, redrawn five times a second."""
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), refresh_per_second=5, transient=True) as live:
+        shown_s = float("-inf")
+
+        def show(record: Mapping[str, object]) -> None:
+            nonlocal shown_s
+            time_s = float(str(record["t"]))
+            if time_s - shown_s >= 0.2:
+                shown_s = time_s
+                live.update(_line(record))
+
+        yield show
+
+
+def _line(record: Mapping[str, object]) -> str:
+    who = "[bold green]somebody[/]" if record["presence"] else "nobody"
+    if record["fault"]:
+        who = f"[bold red]{str(record['fault']).replace('_', ' ')}[/]"
+    return (
+        f"{who}  motion {record['motion']}  {record['radial_velocity_mps']:+.2f} m/s  "
+        f"carrier {record['carrier_hz']:g} Hz, {record['carrier_snr_db']:.0f} dB  {record['reason']}"
+    )
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM stops gently, the second at once."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def handle(number: int, frame: object) -> None:
+        stop()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in numbers:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

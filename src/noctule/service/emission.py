@@ -1,0 +1,68 @@
+"""What is played: the burst that measures the delay, then the tone; and what the records say of it."""
+
+from __future__ import annotations
+
+from noctule.audio.duplex import DuplexStream
+from noctule.calibrate.delay import estimate_delay
+from noctule.core.settings import EmitSettings
+from noctule.emit import TonePlayer, chirp_burst, choose_level, on_grid, tone_table
+
+#: Until the tone is back in the microphones where the delay could not be measured.
+UNKNOWN_DELAY_S = 0.3
+
+
+class Emission:
+    """The tone of one sensor.
+
+    Attributes
+    ----------
+    carrier_hz : what is really played, whole hertz.
+    level : the peak level used, and why it is not the one asked for.
+    emitting : the tone is on.
+    delay_s : play to record, None until it was found.
+    """
+
+    def __init__(self, settings: EmitSettings, carrier_hz: float, sample_rate_hz: float) -> None:
+        self.carrier_hz = on_grid(carrier_hz, round(sample_rate_hz))
+        self.level = choose_level(
+            settings.level_dbfs, settings.ceiling_dbfs, self.carrier_hz, settings.full_scale_spl_db
+        )
+        self.emitting = False
+        self.delay_s: float | None = None
+        self._ramp_s = settings.ramp_s
+        self._table = tone_table(self.carrier_hz, round(sample_rate_hz))
+        self._burst = chirp_burst(self.carrier_hz, sample_rate_hz, self.level.level_dbfs)
+
+    def start(self, stream: DuplexStream) -> None:
+        """Measure the delay, start the tone, and return when it is back in the microphones.
+
+        What comes before would look like somebody to the detector, and the filters need not see it.
+        """
+        heard = stream.play_and_record(self._burst)
+        found = estimate_delay(heard, self._burst, stream.sample_rate_hz)
+        self.delay_s = found.delay_s if found else None
+        stream.set_player(TonePlayer(self._table, stream.sample_rate_hz, self._ramp_s))
+        stream.set_level(self.level.amplitude)
+        self.emitting = True
+        until_back_s = self._ramp_s + (UNKNOWN_DELAY_S if self.delay_s is None else self.delay_s)
+        stream.skip(until_back_s)
+
+    def silence(self, stream: DuplexStream) -> None:
+        """Fade out, and return when nothing of the tone comes back any more."""
+        stream.set_level(0.0)
+        self.emitting = False
+        stream.skip(self._ramp_s + (UNKNOWN_DELAY_S if self.delay_s is None else self.delay_s))
+
+    def lost(self) -> None:
+        """The card went away, and the tone with it."""
+        self.emitting = False
+        self.delay_s = None
+
+    def facts(self) -> dict[str, object]:
+        """Keys of each record."""
+        delay_s = None if self.delay_s is None else round(self.delay_s, 6)
+        return {
+            "emitting": self.emitting,
+            "level_dbfs": round(self.level.level_dbfs, 2),
+            "delay_s": delay_s,
+        }
