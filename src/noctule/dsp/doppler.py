@@ -72,7 +72,8 @@ class DopplerSpectrum:
         self.baseband_rate_hz = baseband_rate_hz
         self.carrier_hz = carrier_hz
         self.window_samples = round(baseband_rate_hz / (step * hz_per_mps(carrier_hz)))
-        self.hop_samples = round(baseband_rate_hz * settings.hop_s)
+        # above 71 kHz the window is shorter than the hop: nothing may fall between two windows
+        self.hop_samples = min(round(baseband_rate_hz * settings.hop_s), self.window_samples)
         self.fft_size = scipy.fft.next_fast_len(self.window_samples)
         # symmetric about the middle, never zero at the ends: every sample counts
         window = np.hanning(self.window_samples + 2)[1:-1]
