@@ -11,9 +11,9 @@ import sys
 # it must be said before numpy is loaded
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import typer  # noqa: E402
+import typer
 
-from noctule.core.errors import NoctuleError  # noqa: E402
+from noctule.core.errors import NoctuleError
 
 #: Documented exit statuses; a command line that cannot be understood is 2, Ctrl-C 130.
 EXIT_OK, EXIT_UNUSABLE = 0, 2
@@ -31,7 +31,7 @@ app = typer.Typer(
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; every expected failure is one clear line and exit status 2."""
     from noctule.cli import commands
-    from noctule.cli._output import OutputClosed
+    from noctule.cli._output import OutputClosedError
 
     commands.register(app)
     try:
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     except NoctuleError as error:
         print(f"noctule: {error}", file=sys.stderr)
         sys.exit(EXIT_UNUSABLE)
-    except OutputClosed:
+    except OutputClosedError:
         # Python flushes standard output once more on its way out
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_OK)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from noctule.core.errors import NoctuleError
 
@@ -16,7 +16,7 @@ class OutputError(NoctuleError):
     """The output is lost; going on with the next input would be for nothing."""
 
 
-class OutputClosed(Exception):
+class OutputClosedError(Exception):
     """The reader of our output left, as `head` does: nobody's failure."""
 
 
@@ -36,15 +36,17 @@ class JsonLines:
     def __init__(self, path: str | Path) -> None:
         self._name = "standard output" if str(path) == "-" else str(path)
         try:
-            self._file = sys.stdout if str(path) == "-" else Path(path).open("w", buffering=1, encoding="utf-8")
+            self._file = sys.stdout if str(path) == "-" else _opened(Path(path))
         except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+            raise OutputError(
+                f"{path}: cannot be written ({(error.strerror or str(error)).lower()})"
+            ) from None
 
     def write(self, record: Mapping[str, object]) -> None:
         try:
             self._file.write(json.dumps(record, allow_nan=False) + "\n")
         except BrokenPipeError:
-            raise OutputClosed from None
+            raise OutputClosedError from None
         except OSError as error:
             raise self._failed(error) from None
 
@@ -55,7 +57,7 @@ class JsonLines:
             else:
                 self._file.close()
         except BrokenPipeError:
-            raise OutputClosed from None
+            raise OutputClosedError from None
         except OSError as error:
             raise self._failed(error) from None
 
@@ -75,3 +77,7 @@ class JsonLines:
                 self._file.close()
             except OSError:  # the first failure is the one to tell
                 return
+
+
+def _opened(path: Path) -> TextIO:
+    return path.open("w", buffering=1, encoding="utf-8")

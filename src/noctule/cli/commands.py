@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +22,6 @@ COMMANDS = {
 def register(app: typer.Typer) -> None:
     """Add every command to the application, in the order of the list."""
     for name, module in COMMANDS.items():
-        if importlib.util.find_spec(f"noctule.cli.{module}") is None:  # TEMPORARY until all are there
-            continue
         function = getattr(importlib.import_module(f"noctule.cli.{module}"), name)
         app.command(name)(_with_status(function))
 

@@ -27,9 +27,13 @@ SIGMF_SUFFIXES = (".sigmf-meta", ".sigmf-data", ".sigmf")
 
 
 def replay(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="WAV, FLAC, ... or SigMF recordings")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="WAV, FLAC, ... or SigMF recordings")
+    ],
     carrier_hz: Annotated[str, typer.Option(help="the tone in the recording in Hz, or 'auto'")] = "auto",
-    jsonl: Annotated[str | None, typer.Option(help="write a JSON object a frame; '-': standard output")] = None,
+    jsonl: Annotated[
+        str | None, typer.Option(help="write a JSON object a frame; '-': standard output")
+    ] = None,
     microphones: Annotated[str | None, typer.Option(help="channels to use, counted from 0: 0,1,..")] = None,
     waterfall: Annotated[bool, typer.Option("--waterfall", help="draw velocity over time")] = False,
     pace: Annotated[float, typer.Option(min=0.0, help="times real time; 0: as fast as it goes")] = 0.0,
@@ -108,7 +112,9 @@ class _Recording:
             yield from decisions
 
 
-def _open(path: Path, carrier_hz: float | None, chosen: Sequence[int] | None, settings: Settings) -> _Recording:
+def _open(
+    path: Path, carrier_hz: float | None, chosen: Sequence[int] | None, settings: Settings
+) -> _Recording:
     from noctule.pipeline import SensingPipeline
 
     if path.name.endswith(SIGMF_SUFFIXES):
@@ -187,11 +193,14 @@ class Summary:
         seconds = {motion: count * pipeline.extractor.hop_s for motion, count in self.frames.items()}
         lines = [
             f"{self.recording.path}: {self.end_s:.1f} s at {source.sample_rate_hz / 1000:g} kHz, "
-            f"{source.channels} microphone{'s' if source.channels > 1 else ''}, carrier {pipeline.carrier_hz:.1f} Hz "
-            f"({self.snr_db:.0f} dB over the noise in 10 Hz), {self.end_s / took_s:.0f} times real time",
+            f"{source.channels} microphone{'s' if source.channels > 1 else ''}, "
+            f"carrier {pipeline.carrier_hz:.1f} Hz ({self.snr_db:.0f} dB over the noise in 10 Hz), "
+            f"{self.end_s / took_s:.0f} times real time",
             "  motion: " + ", ".join(f"{m} {seconds.get(m, 0.0):.1f} s" for m in ("major", "minor", "none")),
         ]
         if self.faults:
             hop_s = pipeline.extractor.hop_s
-            lines.append("  faults: " + ", ".join(f"{f} {n * hop_s:.1f} s" for f, n in self.faults.most_common()))
+            lines.append(
+                "  faults: " + ", ".join(f"{f} {n * hop_s:.1f} s" for f, n in self.faults.most_common())
+            )
         return "\n".join(lines + (self.changes or ["  nobody all the time"]))

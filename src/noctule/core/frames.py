@@ -49,11 +49,7 @@ class Fault(IntFlag):
 
 #: While one of these holds there is nothing to decide from: motion is "none" and timers stand still.
 BLOCKING_FAULTS = (
-    Fault.DEVICE_LOST
-    | Fault.CARRIER_MISSING
-    | Fault.CARRIER_LOST
-    | Fault.DROPPED_SAMPLES
-    | Fault.BAD_SAMPLES
+    Fault.DEVICE_LOST | Fault.CARRIER_MISSING | Fault.CARRIER_LOST | Fault.DROPPED_SAMPLES | Fault.BAD_SAMPLES
 )
 
 

@@ -33,10 +33,14 @@ class AudioSettings(_Section):
     output: str | None = Field(None, description="part of the output device's name; None: default")
     sample_rate_hz: int = Field(96000, ge=44100, le=500000)
     input_channels: int | None = Field(None, ge=1, le=8, description="None: all, at most 8")
-    output_channels: int | None = Field(None, ge=1, le=2, description="None: 2 where the device has them, else 1")
+    output_channels: int | None = Field(
+        None, ge=1, le=2, description="None: 2 where the device has them, else 1"
+    )
     block_s: float = Field(0.02, ge=0.002, le=0.1, description="callback block; adds to the latency")
     latency_s: float = Field(0.06, ge=0.0, le=1.0, description="asked of PortAudio")
-    queue_s: float = Field(2.0, ge=0.1, le=30.0, description="audio that may wait before the oldest is dropped")
+    queue_s: float = Field(
+        2.0, ge=0.1, le=30.0, description="audio that may wait before the oldest is dropped"
+    )
     lost_after_s: float = Field(1.5, ge=0.5, le=30.0, description="no block for so long: the device is lost")
     reopen_every_s: float = Field(1.0, ge=0.1, le=60.0)
 
@@ -47,7 +51,12 @@ class EmitSettings(_Section):
     carrier_hz: float | Literal["auto"] = Field("auto")
     level_dbfs: float = Field(-20.0, ge=-90.0, le=0.0, description="peak level of the tone")
     ceiling_dbfs: float = Field(-6.0, ge=-90.0, le=0.0, description="never louder, whatever is asked for")
-    full_scale_spl_db: float | None = Field(None, ge=40.0, le=160.0, description="sound pressure level at 0.3 m of a full-scale carrier, where it is known: then the ceilings in dB SPL hold too")
+    full_scale_spl_db: float | None = Field(
+        None,
+        ge=40.0,
+        le=160.0,
+        description="dB SPL at 0.3 m of a full-scale carrier, where known: the SPL ceilings hold then",
+    )
     ramp_s: float = Field(0.05, ge=0.01, le=1.0, description="raised-cosine fade, so that nothing clicks")
 
 
@@ -57,7 +66,12 @@ class FeatureSettings(_Section):
     hop_s: float = Field(0.048, ge=0.01, le=0.05, description="a decision every so often")
     velocity_max_mps: float = Field(6.0, ge=2.0, le=12.0)
     velocity_step_mps: float = Field(0.05, ge=0.02, le=0.2)
-    baseband_rate_hz: float = Field(6000.0, ge=5000.0, le=12000.0, description="at least this is asked of the decimator, rounded to a whole decimation")
+    baseband_rate_hz: float = Field(
+        6000.0,
+        ge=5000.0,
+        le=12000.0,
+        description="at least this is asked of the decimator, rounded to a whole decimation",
+    )
     stopband_db: float = Field(100.0, ge=60.0, le=120.0)
 
     def digest(self) -> str:
@@ -69,11 +83,22 @@ class FeatureSettings(_Section):
 class PresenceSettings(_Section):
     """When motion becomes presence, and how long presence lasts."""
 
-    trigger_sensitivity: float = Field(0.5, ge=0.0, le=1.0, description="absent to present; higher notices more")
-    sustain_sensitivity: float = Field(0.7, ge=0.0, le=1.0, description="keeps presence right after a major motion")
-    sustain_decay_s: float = Field(600.0, ge=1.0, le=7200.0, description="sustain falls back to trigger over this time since the last major motion")
+    trigger_sensitivity: float = Field(
+        0.5, ge=0.0, le=1.0, description="absent to present; higher notices more"
+    )
+    sustain_sensitivity: float = Field(
+        0.7, ge=0.0, le=1.0, description="keeps presence right after a major motion"
+    )
+    sustain_decay_s: float = Field(
+        600.0,
+        ge=1.0,
+        le=7200.0,
+        description="sustain falls back to trigger over this time since the last major motion",
+    )
     on_latency_s: float = Field(0.2, ge=0.05, le=10.0, description="motion must last so long; never 0")
-    minor_on_latency_s: float = Field(3.0, ge=0.5, le=60.0, description="minor motion alone must last so long; at least on_latency_s")
+    minor_on_latency_s: float = Field(
+        3.0, ge=0.5, le=60.0, description="minor motion alone must last so long; at least on_latency_s"
+    )
     off_latency_s: float = Field(10.0, ge=5.0, le=7200.0, description="silence before nobody is there")
     hold_s: float = Field(2.0, ge=0.0, le=60.0, description="presence lasts at least so long")
 
