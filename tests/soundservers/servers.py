@@ -23,6 +23,10 @@ from typing import Any, ClassVar
 HERE = Path(__file__).resolve().parent
 START_TIMEOUT_S = 30.0
 
+# Servers and rooms stand for hardware, which is never late because a test machine is busy. Where the
+# priority is not ours to raise, `nice` says so and runs the command all the same.
+FIRST = ["nice", "-n", "-12"]
+
 # The product opens "room" and hears "air"; the room process opens "sim", the other side of it.
 ASOUNDRC = """\
 pcm.!default { type pulse }
@@ -110,7 +114,7 @@ class Group:
     def __init__(self, command: str, environment: Mapping[str, str], log: Path) -> None:
         with log.open("ab") as out:
             self._leader = subprocess.Popen(
-                ["/bin/sh", "-c", LEADER % command],
+                [*FIRST, "/bin/sh", "-c", LEADER % command],
                 env=dict(environment),
                 stdin=subprocess.PIPE,
                 stdout=out,
@@ -258,11 +262,11 @@ class PulseAudio(Server):
 class Jack(Server):
     """The dummy driver, synchronous: a late client delays the cycle and loses nothing.
 
-    A period of 43 ms at 96 kHz: shorter ones are reported late on a busy machine with two cores.
+    A period of 85 ms at 96 kHz: on a busy machine with two cores even one of 43 ms is late at times.
     """
 
     programs: ClassVar[list[str]] = ["jackd", "jack_lsp"]
-    period = 4096
+    period = 8192
 
     def _command(self) -> str:
         name = self.environment["JACK_DEFAULT_SERVER"]
@@ -282,7 +286,7 @@ class RoomProcess:
     def __init__(self, server: Server, scene: Mapping[str, Any]) -> None:
         stamp = f"room-{time.monotonic_ns()}"
         self._truth, self._log = server.folder / f"{stamp}.jsonl", server.folder / f"{stamp}.log"
-        command = [sys.executable, str(HERE / "room.py"), *server.room_options()]
+        command = [*FIRST, sys.executable, str(HERE / "room.py"), *server.room_options()]
         command += ["--truth", str(self._truth), "--scene", json.dumps(scene)]
         with self._log.open("ab") as out:
             self._process = subprocess.Popen(command, env=server.environment, stdout=out, stderr=out)

@@ -22,9 +22,16 @@ class Session:
     stops: list[float]
     delay_s: float
     room_delays_s: list[float]  # of the direct path, each microphone
+    room_flags: int
 
 
 def sense(server: Server, **scene: float) -> Session:
+    """A session in which the server itself came too late says nothing of the product: once more then."""
+    session = _sense(server, **scene)
+    return session if session.room_flags == 0 else _sense(server, **scene)
+
+
+def _sense(server: Server, **scene: float) -> Session:
     """Four microphones, 32 kHz: still, then somebody comes nearer."""
     arguments = sensing(server, "--carrier-hz", "32000", "--seconds", "30")
     with (
@@ -41,7 +48,8 @@ def sense(server: Server, **scene: float) -> Session:
         assert None not in delays
         assert max(delays) - min(delays) < 1e-4
         (ready,) = [event for event in room.events() if event["event"] == "ready"]
-        return Session(run.records(), [start], [stop], statistics.median(delays), ready["direct_delay_s"])
+        delay_s, flags = statistics.median(delays), len(room.wall_times("xrun"))
+        return Session(run.records(), [start], [stop], delay_s, ready["direct_delay_s"], flags)
 
 
 @pytest.fixture(scope="module")

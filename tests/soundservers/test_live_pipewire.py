@@ -41,6 +41,12 @@ class Walk:
 
 
 def watch(server: Server, script: list[list[Any]], carrier_hz: float) -> Walk:
+    """A session in which the room itself came too late says nothing of the product: once more then."""
+    walk = _watch(server, script, carrier_hz)
+    return walk if walk.room_flags == 0 else _watch(server, script, carrier_hz)
+
+
+def _watch(server: Server, script: list[list[Any]], carrier_hz: float) -> Walk:
     with (
         server.room(script=script) as room,
         noctule(
@@ -204,7 +210,7 @@ def _bandwidth_khz(text: str, low: float, high: float) -> bool:
 
 def test_auto_chooses_a_carrier_that_passes(pipewire_48k: Server) -> None:
     """And senses with it: somebody walks by after the choice."""
-    script = [["still", 10.0], ["walk", 2.0, SPEED_MPS]]
+    script = [["still", 9.0], ["walk", 2.0, SPEED_MPS]]
     with (
         pipewire_48k.room(script=script) as room,
         noctule(

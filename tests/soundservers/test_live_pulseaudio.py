@@ -8,7 +8,7 @@ from tests.soundservers.servers import Server
 
 pytestmark = [pytest.mark.soundserver, pytest.mark.slow]
 
-SECONDS = 12
+SECONDS = 10
 
 
 def test_slews_and_gaps_are_faults_and_not_people(pulseaudio_96k: Server) -> None:
