@@ -131,10 +131,15 @@ def load_settings(
         One line that names the key, what is allowed, and the nearest known key.
     """
     tree: dict[str, Any] = _read_toml(path)
-    for section, values in _from_environment(os.environ if environment is None else environment).items():
-        tree.setdefault(section, {}).update(values)
-    for section, values in (overrides or {}).items():
-        tree.setdefault(section, {}).update({k: v for k, v in values.items() if v is not None})
+    given: list[Mapping[str, Mapping[str, Any]]] = [
+        _from_environment(os.environ if environment is None else environment),
+        overrides or {},
+    ]
+    for source in given:
+        for section, values in source.items():
+            kept = tree.setdefault(section, {})
+            if isinstance(kept, dict):  # where the file has no table, validation says so
+                kept.update({k: v for k, v in values.items() if v is not None})
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
