@@ -15,6 +15,8 @@ SHOWN_MPS = 3.0
 LOWEST_DB, HIGHEST_DB = 3.0, 35.0
 #: Dark to bright, perceptually even (256-colour terminal palette).
 _COLOURS = (0, 17, 18, 54, 90, 126, 162, 198, 204, 209, 215, 221, 227, 230)
+#: The same without colours: a file, a pipe, a log.
+_SHADES = " .:-=+*#%@"
 
 
 class Waterfall:
@@ -49,8 +51,11 @@ class Waterfall:
         text = Text(f"{decision.time_s:7.2f}  ")
         cells = [row[a:b].max() for a, b in zip(self._first, self._last, strict=True)]
         share = np.clip((np.array(cells) - LOWEST_DB) / (HIGHEST_DB - LOWEST_DB), 0.0, 0.999)
-        for colour in (share * len(_COLOURS)).astype(int):
-            text.append(" ", style=f"on color({_COLOURS[colour]})")
+        if self._console.color_system is None:
+            text.append("".join(_SHADES[shade] for shade in (share * len(_SHADES)).astype(int)))
+        else:
+            for colour in (share * len(_COLOURS)).astype(int):
+                text.append(" ", style=f"on color({_COLOURS[colour]})")
         who = "somebody" if decision.presence else "nobody"
         style = {"major": "bold yellow", "minor": "cyan", "none": "dim"}[decision.motion]
         text.append(f"  {decision.fault.name_for_humans or decision.motion:<8}", style=style)

@@ -189,13 +189,13 @@ class Summary:
 
     def text(self) -> str:
         source, pipeline = self.recording.source, self.recording.pipeline
-        took_s = max(1e-9, time.monotonic() - self.started_s)
+        took_s = time.monotonic() - self.started_s
         seconds = {motion: count * pipeline.extractor.hop_s for motion, count in self.frames.items()}
         lines = [
             f"{self.recording.path}: {self.end_s:.1f} s at {source.sample_rate_hz / 1000:g} kHz, "
             f"{source.channels} microphone{'s' if source.channels > 1 else ''}, "
             f"carrier {pipeline.carrier_hz:.1f} Hz ({self.snr_db:.0f} dB over the noise in 10 Hz), "
-            f"{self.end_s / took_s:.0f} times real time",
+            f"replayed in {took_s:.1f} s",
             "  motion: " + ", ".join(f"{m} {seconds.get(m, 0.0):.1f} s" for m in ("major", "minor", "none")),
         ]
         if self.faults:
