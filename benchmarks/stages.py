@@ -47,7 +47,7 @@ class Run(NamedTuple):
 
 
 def times_real_time(seconds: float, runs: list[Run]) -> dict[str, float]:
-    """Best and median of several runs, by the clock and by CPU time (which others on the machine slow less)."""
+    """Best and median, by the clock and by CPU time, which other work on the machine slows less."""
     wall_s, cpu_s = [run.wall_s for run in runs], [run.cpu_s for run in runs]
     return {
         "times_real_time_best": seconds / min(wall_s),

@@ -1,0 +1,110 @@
+"""The made-up walker of demo and benchmark is one, and the benchmark compares like with like."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from benchmarks import report
+from benchmarks.memory import peak_memory
+from benchmarks.plain import spectrum
+from benchmarks.stages import REST, STAGES, Chain, Run, measure_stages, times_real_time
+from scripts.make_demo_recording import PATH_S, render, write
+
+from noctule.core.frames import AudioBlock, Decision
+from noctule.core.settings import Settings
+from noctule.dsp.carrier import find_carrier
+from noctule.pipeline import SensingPipeline
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> list[Decision]:
+    file = tmp_path_factory.mktemp("demo") / "new" / "demo.wav"
+    write(file)
+    samples, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
+    audio = AudioBlock(samples, rate_hz, 0)
+    pipeline = SensingPipeline(
+        Settings(), carrier_hz=find_carrier([audio]).carrier_hz, channels=1, sample_rate_hz=rate_hz
+    )
+    return pipeline.process(audio)
+
+
+def during(decisions: list[Decision], start_s: float, end_s: float) -> list[Decision]:
+    found = [one for one in decisions if start_s <= one.time_s < end_s]
+    assert found
+    return found
+
+
+def test_the_demo_is_somebody_who_walks_in_and_out(demo: list[Decision]) -> None:
+    enters_s, stands_s, leaves_s, gone_s = PATH_S
+    assert {one.presence for one in during(demo, 0.0, enters_s)} == {False}
+    coming, going = during(demo, enters_s + 1.0, stands_s), during(demo, leaves_s + 0.5, gone_s - 0.5)
+    assert {one.motion for one in coming} == {one.motion for one in going} == {"major"}
+    assert np.median([one.radial_velocity_mps for one in coming]) == pytest.approx(0.85, abs=0.15)
+    assert np.median([one.radial_velocity_mps for one in going]) == pytest.approx(-0.85, abs=0.15)
+    assert {one.presence for one in during(demo, enters_s + 1.0, gone_s)} == {True}
+    assert demo[-1].presence is False
+    assert {one.fault.name_for_humans for one in demo} == {None}
+
+
+@pytest.fixture(scope="module")
+def chain() -> Chain:
+    return Chain(np.concatenate(list(render(96000, 40000.0, 6.0, 4))), 96000, 40000.0)
+
+
+def test_every_stage_of_the_benchmark_is_at_work(chain: Chain) -> None:
+    """A method that was renamed, or is not called any more, would take no time."""
+    before = [getattr(owner, name) for parts in STAGES.values() for owner, name in parts]
+    taken_ms = measure_stages(chain, runs=1)
+    assert set(taken_ms) == {*STAGES, REST}
+    assert all(ms > 0 for ms in taken_ms.values()), taken_ms
+    assert taken_ms[REST] < 0.5 * sum(taken_ms.values()), "the stages miss most of the work"
+    assert before == [getattr(owner, name) for parts in STAGES.values() for owner, name in parts]
+
+
+def test_the_benchmarked_recording_has_motion_to_work_on(chain: Chain) -> None:
+    chain.run()
+    assert 0.3 < chain.major_share < 0.7  # from 3.2 s to 6 s of 6 s
+
+
+def test_plain_scipy_finds_the_same_spectrum() -> None:
+    """A tone 300 Hz above the carrier: same bin, same power as in the chain's third stage."""
+    t = np.arange(96000) / 96000
+    beside = 0.01 * np.cos(2 * np.pi * 40300.0 * t).astype(np.float32)[:, None]
+    power = spectrum(beside, 96000, 40000.0)[:, :, :].max(axis=(1, 2))
+    peak = np.unravel_index(np.argmax(power), power.shape)[0]
+    assert peak * 6000.0 / len(power) == pytest.approx(300.0, abs=6000.0 / len(power))
+
+
+def test_best_and_median() -> None:
+    found = times_real_time(60.0, [Run(1.0, 0.5), Run(0.2, 0.2), Run(2.0, 1.0)])
+    assert found["times_real_time_best"] == pytest.approx(300.0)
+    assert found["times_real_time_median"] == pytest.approx(60.0)
+    assert found["times_real_time_cpu_median"] == pytest.approx(120.0)
+
+
+def test_peak_memory_is_the_childs_own() -> None:
+    """Seen: `ru_maxrss` of a small child is that of its large parent."""
+    ours = np.ones(50_000_000, dtype=np.uint8)  # 50 MB here
+    small = peak_memory(["python3", "-c", "import time; time.sleep(0.2)"])
+    large = peak_memory(["python3", "-c", "import time; x = b'1' * 60_000_000; time.sleep(0.2)"])
+    assert small < 30e6
+    assert 60e6 < large < 90e6
+    assert ours.all()
+
+
+def test_results_are_merged_compared_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "results" / "here.json"
+    workload = {"what": "a walk", "load_before": 0.0}
+    first = {"machine": {"cpu": "x"}, "workload": workload, "stages_ms_per_s": {"cfar": 1.0}}
+    report.write_json(first | {"hour": {"peak_memory_mb": 123.4567}}, file)
+    report.write_json(first | {"chain": {"times_real_time_best": 400.0}}, file)
+    assert '"peak_memory_mb": 123.5' in file.read_text()  # measured earlier, kept
+    slower = first | {"chain": {"times_real_time_best": 200.0}}
+    report.print_comparison(slower, file)
+    assert re.search(r"best run, x real time +400 +200 +0\.50", capsys.readouterr().out)
+    page = report.markdown(slower, "make bench", Path("benchmarks/results/here.json"))
+    assert "| whole chain, best run | 200 x real time | >= 250 |" in page
