@@ -101,8 +101,8 @@ setup_product() {
   install_packages "to use sound cards" "${RUNTIME_PACKAGES[@]}" ||
     say "going on without: recordings work, live sensing does not"
   make_venv
-  say "Python packages as in constraints.txt"
-  .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+  say "Python packages as in constraints.txt; takes about a minute"
+  .venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
   touch .venv/product-is-set-up
 }
 
