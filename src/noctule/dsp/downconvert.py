@@ -1,18 +1,15 @@
 """Audio to complex baseband around the carrier, per microphone.
 
-Mixing, low-pass and decimation are one real matrix product: with taps h[k] and carrier w,
+Mixing, low-pass and decimation are one dot product: with taps h[k] and carrier w,
 
     y[n] = exp(-jwn) · sum_k h[k]·exp(+jwk)·x[n-k]
 
-so the mixing sits in the (complex) taps and only one rotation a decimated sample is left. The samples
-are cut into rows of `rows_per_step` decimated outputs; the taps reach back one row at most, so two
-products with fixed Toeplitz matrices (this row, the row before) give every output without a copy of
-overlapping windows. Cost: 4·taps multiply-adds an output sample, times about 2 for the zeros.
+so the mixing sits in the (complex) taps and only one rotation a decimated sample is left. Cost: 2·taps
+multiply-adds an output sample.
 """
 
 from __future__ import annotations
 
-import cmath
 import math
 from dataclasses import dataclass
 
@@ -20,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from noctule.core.errors import NoctuleError
-from noctule.core.frames import AudioBlock, BasebandBlock, Complex64Array, Fault, Float32Array
+from noctule.core.frames import AudioBlock, BasebandBlock, Fault, Float32Array
 from noctule.core.settings import FeatureSettings
 from noctule.core.units import hz_per_mps
 
@@ -30,6 +27,8 @@ PRIVACY_EDGE_HZ = 16000.0
 LOWEST_PRIVATE_CARRIER_HZ = 17000.0
 #: 500 kHz recorders cannot be decimated finely enough for carriers above this.
 HIGHEST_CARRIER_HZ = 200000.0
+#: Rotations looked up between two that are computed.
+TURNS_IN_TABLE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +83,9 @@ def plan_decimation(sample_rate_hz: float, carrier_hz: float, settings: FeatureS
 
 
 def _kaiser_lowpass(pass_hz: float, stop_hz: float, rate_hz: float, stopband_db: float) -> Float32Array:
-    # Kaiser's estimates of length and shape, with 1 dB in hand for their error (importing scipy.signal
+    # Kaiser's estimates of length and shape, with 2 dB in hand for their error (importing scipy.signal
     # for these four lines would cost every command a second)
-    wanted_db = stopband_db + 1.0
+    wanted_db = stopband_db + 2.0
     width = 2.0 * math.pi * (stop_hz - pass_hz) / rate_hz
     length = math.ceil((wanted_db - 7.95) / (2.285 * width)) + 1
     k = np.arange(length) - (length - 1) / 2
@@ -97,29 +96,18 @@ def _kaiser_lowpass(pass_hz: float, stop_hz: float, rate_hz: float, stopband_db:
 class Downconverter:
     """Streaming audio to baseband.
 
-    Any block size gives the same samples out: input is worked on in fixed steps of
-    `step_samples` and the remainder waits. A jump of `first_sample` or an overflow starts afresh
-    behind the gap and marks the next block `DROPPED_SAMPLES`; the carrier phase refers to the
-    absolute sample position, so it survives a gap of known length.
-
-    Parameters
-    ----------
-    rows_per_step : decimated samples worked on together; None takes as many as the taps reach back.
+    Any block size gives the same bits out: an output is made when the last sample it needs is in, and its
+    arithmetic depends on nothing but its place in the stream. A jump of `first_sample` or an overflow
+    starts afresh behind the gap and marks the next block `DROPPED_SAMPLES`; the carrier phase refers
+    to the absolute sample position, so it survives a gap of known length.
 
     Attributes
     ----------
     latency_samples : group delay in input samples.
-    step_samples : input samples worked on at a time.
     """
 
     def __init__(
-        self,
-        *,
-        sample_rate_hz: float,
-        carrier_hz: float,
-        channels: int,
-        settings: FeatureSettings,
-        rows_per_step: int | None = None,
+        self, *, sample_rate_hz: float, carrier_hz: float, channels: int, settings: FeatureSettings
     ) -> None:
         self.plan = plan_decimation(sample_rate_hz, carrier_hz, settings)
         self.sample_rate_hz = sample_rate_hz
@@ -127,39 +115,21 @@ class Downconverter:
         self.channels = channels
         self.baseband_rate_hz = self.plan.baseband_rate_hz
         self.latency_samples = (len(self.plan.taps) - 1) // 2
-        reach = -(-(len(self.plan.taps) - 1) // self.plan.decimation)
-        self._rows = max(rows_per_step or 0, reach, 1)
-        if rows_per_step and reach > rows_per_step:
-            self._rows = rows_per_step * -(-reach // rows_per_step)
-        self.step_samples = self._rows * self.plan.decimation
-        self._taps = self._toeplitz()
         self._turns_per_sample = carrier_hz / sample_rate_hz
-        turns = self._turns_per_sample * self.plan.decimation * np.arange(self._rows + 1)
-        #: rotation of each output of a step, and in the end that from step to step
+        turns = self._turns_per_sample * np.arange(len(self.plan.taps))
+        mixed = (self.plan.taps * np.exp(2j * np.pi * (turns % 1.0)))[::-1]  # oldest sample first
+        self._taps = np.stack((mixed.real, mixed.imag)).astype(np.float32)
+        turns = self._turns_per_sample * self.plan.decimation * np.arange(TURNS_IN_TABLE)
         self._turn = np.exp(-2j * np.pi * (turns % 1.0))
         self.reset()
 
-    def _toeplitz(self) -> Float32Array:
-        """Matrix (step, 4·rows): what a step gives to its own outputs, then to those of the next step.
-
-        Columns re, im, re, im...
-        """
-        D, rows, step = self.plan.decimation, self._rows, self.step_samples
-        k = np.arange(len(self.plan.taps))
-        mixed = self.plan.taps * np.exp(2j * np.pi * self.carrier_hz / self.sample_rate_hz * k)
-        reach = np.zeros((2 * step, rows), dtype=np.complex128)
-        for m in range(rows):
-            newest = step + (m + 1) * D - 1  # output m uses samples up to the end of its own D inputs
-            reach[newest - k, m] = mixed
-        own_and_next = np.concatenate((reach[step:], reach[:step]), axis=1)
-        return np.ascontiguousarray(own_and_next.astype(np.complex64)).view(np.float32)
-
     def reset(self) -> None:
         """Forget everything; the next block may start anywhere."""
-        self._pending: list[Float32Array] = []
-        self._pending_samples = 0
-        self._carried: Complex64Array | None = None  # (channels, rows): what the last step gives the next
-        self._next_sample: int | None = None
+        self._kept = np.zeros((self.channels, 0), dtype=np.float32)  # what later outputs still need
+        self._origin: int | None = None  # stream position of the first sample
+        self._next_sample = 0
+        # outputs are counted from the origin; those that would see what was before it are not made
+        self._next_output = -(-len(self.plan.taps) // self.plan.decimation) - 1
         self._faults = Fault(0)
 
     def process(self, block: AudioBlock) -> BasebandBlock:
@@ -175,62 +145,65 @@ class Downconverter:
                 f"audio changed from {self.channels} channels at {self.sample_rate_hz:g} Hz "
                 f"to {block.samples.shape[1]} at {block.sample_rate_hz:g} Hz"
             )
-        if self._next_sample is not None and (block.overflowed or block.first_sample != self._next_sample):
+        if self._origin is not None and (block.overflowed or block.first_sample != self._next_sample):
             self.reset()
-            self._faults |= Fault.DROPPED_SAMPLES
-        if self._next_sample is None:
-            self._next_sample = block.first_sample
+            self._faults = Fault.DROPPED_SAMPLES
+        if self._origin is None:
+            self._origin = block.first_sample
         self._next_sample = block.first_sample + len(block.samples)
-        self._pending.append(block.samples)
-        self._pending_samples += len(block.samples)
-        return self._work_off()
+        kept = self._kept.shape[1]
+        audio = np.empty((self.channels, kept + len(block.samples)), dtype=np.float32)
+        audio[:, :kept], audio[:, kept:] = self._kept, block.samples.T
+        return self._convert(audio, self._origin)
 
-    def _work_off(self) -> BasebandBlock:
-        steps = self._pending_samples // self.step_samples
-        assert self._next_sample is not None
-        first = self._next_sample - self._pending_samples
-        if steps == 0:
-            return self._block(np.zeros((self.channels, 0), np.complex64), first)
-        audio = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)
-        used = steps * self.step_samples
-        self._pending = [audio[used:]] if used < len(audio) else []
-        self._pending_samples -= used
-        return self.convert(audio[:used], first)
-
-    def convert(self, audio: Float32Array, first_sample: int) -> BasebandBlock:
-        """Whole steps of contiguous audio to baseband; `process` without the bookkeeping of blocks."""
-        steps = len(audio) // self.step_samples
-        by_step = np.ascontiguousarray(audio.T).reshape(self.channels * steps, self.step_samples)
-        both = (by_step @ self._taps).view(np.complex64).reshape(self.channels, steps, 2, self._rows)
-        first = 0 if self._carried is not None else 1  # before the filter is full it tells of the edge
-        baseband = np.empty((self.channels, (steps - first) * self._rows), dtype=np.complex64)
-        first_sample += first * self.step_samples
-        # audio index of the newest sample in the first output
-        turns = math.fmod(self._turns_per_sample * (first_sample + self.plan.decimation - 1), 1.0)
-        carried = self._carried if self._carried is not None else both[:, 0, 1]
-        _add_and_turn(
-            both, carried, first, np.complex64(cmath.exp(-2j * math.pi * turns)), self._turn, baseband
-        )
-        self._carried = both[:, -1, 1].copy()
-        return self._block(baseband, first_sample)
-
-    def _block(self, baseband: Complex64Array, first_sample: int) -> BasebandBlock:
+    def _convert(self, audio: Float32Array, origin: int) -> BasebandBlock:
+        """Every output for which all samples are there; `audio` is `(channels, samples)` up to the newest."""
+        D, taps = self.plan.decimation, self._taps.shape[1]
+        oldest = origin + (self._next_output + 1) * D - taps  # that the next output needs
+        start = oldest - (self._next_sample - audio.shape[1])
+        count = max(0, (audio.shape[1] - start - taps) // D + 1)
+        baseband = np.empty((self.channels, count), dtype=np.complex64)
+        first_sample = origin // D + self._next_output
+        if count:
+            _filter(audio, start, self._taps, D, baseband)
+            _turn_back(baseband, self._next_output, origin + D - 1, D, self._turns_per_sample, self._turn)
+            self._next_output += count
+            start += count * D
+        self._kept = audio[:, max(start, 0) :]
         faults = self._faults
-        if baseband.shape[1]:
+        if count:
             self._faults = Fault(0)
-        return BasebandBlock(
-            baseband.T, self.baseband_rate_hz, self.carrier_hz, first_sample // self.plan.decimation, faults
-        )
+        return BasebandBlock(baseband.T, self.baseband_rate_hz, self.carrier_hz, first_sample, faults)
+
+
+@njit(cache=True, fastmath=True)
+def _filter(audio, start, taps, decimation, baseband):  # type: ignore[no-untyped-def]
+    """Complex taps on real samples. One output at a time: pairing them would round by block size."""
+    length = taps.shape[1]
+    for c in range(baseband.shape[0]):
+        for m in range(baseband.shape[1]):
+            first = start + m * decimation
+            window = audio[c, first : first + length]
+            re, im = np.float32(0), np.float32(0)
+            for k in range(length):
+                re += taps[0, k] * window[k]
+                im += taps[1, k] * window[k]
+            baseband[c, m] = complex(re, im)
 
 
 @njit(cache=True)
-def _add_and_turn(both, carried, first, start, turn, baseband):  # type: ignore[no-untyped-def]
-    """Own part of each step plus what the step before gave it, turned to the carrier's phase."""
-    channels, steps, _, rows = both.shape
-    for c in range(channels):
-        phasor = start + 0j * turn[0]  # double precision: it turns on through a whole block
-        for s in range(first, steps):
-            before = carried[c] if s == 0 else both[c, s - 1, 1]
-            for m in range(rows):
-                baseband[c, (s - first) * rows + m] = (both[c, s, 0, m] + before[m]) * (phasor * turn[m])
-            phasor *= turn[rows]
+def _turn_back(baseband, first_output, newest, decimation, turns_per_sample, turn):  # type: ignore[no-untyped-def]
+    """Times exp(-jwn), n the newest sample of an output; `newest` is that of output 0."""
+    # position in two parts: after months a single product would round to a noisy phase
+    part = 1 << 20
+    turns_per_part = (turns_per_sample * part) % 1.0
+    phasor = 0j
+    for m in range(baseband.shape[1]):
+        row = (first_output + m) % len(turn)
+        if m == 0 or row == 0:
+            n = newest + (first_output + m - row) * decimation
+            turns = ((n // part) * turns_per_part + (n % part) * turns_per_sample) % 1.0
+            phasor = np.exp(-2j * np.pi * turns)
+        rotation = phasor * turn[row]
+        for c in range(baseband.shape[0]):
+            baseband[c, m] *= rotation

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
-import numpy as np
-
-from noctule.core.frames import AudioBlock, BasebandBlock, Fault, IntArray
+from noctule.core.frames import AudioBlock, BasebandBlock, Fault
 from noctule.core.settings import FeatureSettings
 from noctule.dsp.downconvert import Downconverter
 from noctule.dsp.quality import AudioCheck
@@ -18,7 +17,7 @@ class FrontEnd:
 
     Attributes
     ----------
-    latency_s : low-pass and decimation step together.
+    latency_s : low-pass and decimation together.
     """
 
     def __init__(
@@ -30,8 +29,8 @@ class FrontEnd:
         )
         self.plan = self._down.plan
         self.baseband_rate_hz = self._down.baseband_rate_hz
-        self.latency_s = self.plan.latency_s + self._down.step_samples / sample_rate_hz
-        self._waiting: list[tuple[IntArray, Fault]] = []
+        self.latency_s = self.plan.latency_s + self.plan.decimation / sample_rate_hz
+        self._waiting: list[tuple[int, Fault]] = []  # baseband sample and what shows there
 
     def reset(self) -> None:
         """The stream starts anew."""
@@ -41,36 +40,34 @@ class FrontEnd:
     def process(self, block: AudioBlock) -> list[BasebandBlock]:
         """Audio `(samples, channels)` in, baseband out: mostly one block or none.
 
-        Where the audio is faulty, a block a step of the decimator, so that a fault rides with the
-        same samples whatever the size of the audio blocks.
+        Where the audio is faulty there are several: each fault rides with a block that begins at the
+        baseband sample it first shows in, whatever the size of the audio blocks.
         """
         block, found = self._check.check(block)
         baseband = self._down.process(block)
-        self._waiting += [(at // self.plan.decimation, fault) for at, fault in found]
+        for at, fault in found:
+            self._waiting += [(int(i) // self.plan.decimation, fault) for i in at]
         if not len(baseband.samples):
             return []
-        return self._by_step(baseband) if self._waiting else [baseband]
+        return self._cut(baseband) if self._waiting else [baseband]
 
-    def _by_step(self, baseband: BasebandBlock) -> list[BasebandBlock]:
-        rows = self._down.step_samples // self.plan.decimation
-        faults = [Fault(0)] * (len(baseband.samples) // rows)
-        faults[0] = baseband.faults
-        still_waiting = []
+    def _cut(self, baseband: BasebandBlock) -> list[BasebandBlock]:
+        first, end = baseband.first_sample, baseband.first_sample + len(baseband.samples)
+        faults = {first: baseband.faults}
         for at, fault in self._waiting:
-            step = (at - baseband.first_sample) // rows
-            for i in np.unique(np.maximum(step[step < len(faults)], 0)):
-                faults[i] |= fault
-            if (step >= len(faults)).any():
-                still_waiting.append((at[step >= len(faults)], fault))
-        self._waiting = still_waiting
+            if at < end:  # a sample in the filter's first fill has no baseband of its own
+                start = max(at, first)
+                faults[start] = faults.get(start, Fault(0)) | fault
+        self._waiting = [one for one in self._waiting if one[0] >= end]
+        starts = [*sorted(faults), end]
         return [
             replace(
                 baseband,
-                samples=baseband.samples[i * rows : (i + 1) * rows],
-                first_sample=baseband.first_sample + i * rows,
-                faults=fault,
+                samples=baseband.samples[start - first : stop - first],
+                first_sample=start,
+                faults=faults[start],
             )
-            for i, fault in enumerate(faults)
+            for start, stop in pairwise(starts)
         ]
 
     def blocks(self, audio: Iterable[AudioBlock]) -> Iterator[BasebandBlock]:

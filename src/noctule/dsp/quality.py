@@ -20,6 +20,8 @@ from noctule.core.frames import AudioBlock, Fault, IntArray
 CLIP_LEVEL = 0.9995
 #: Digital silence for so long is a dead channel, not a pause of the noise.
 DEAD_AFTER_S = 0.25
+#: A fault that goes on is said so often: a tenth of a hop.
+SHOWN_EVERY_S = 0.004
 #: Carrier over the noise in 10 Hz. Noise alone exceeds +9 dB once in an hour of hops; real
 #: loudspeakers give 45-70 dB (shared recordings), below 12 dB nothing of a person would be left.
 ACQUIRE_SNR_DB, LOSE_SNR_DB = 20.0, 12.0
@@ -60,10 +62,13 @@ class AudioCheck:
         # how often the last value of each channel has come in a row
         self._last = np.full(channels, np.nan, dtype=np.float32)
         self._run = np.ones(channels, dtype=np.int64)
-        self._repeats = False
+        # a kind of fault is shown again only after a while: how many samples that is away
+        self._again_after = round(SHOWN_EVERY_S * sample_rate_hz)
+        self._again_in = np.zeros(len(_SHOWN), dtype=np.int64)
+        self._scanning = False
 
     def check(self, block: AudioBlock) -> tuple[AudioBlock, list[tuple[IntArray, Fault]]]:
-        """Return the block, made finite where it was not, and each fault with the samples that show it."""
+        """Return the block, made finite where it was not, and where each fault shows in the stream."""
         samples = block.samples
         if not samples.size:
             return block, []
@@ -71,37 +76,48 @@ class AudioCheck:
         # a silence of the length looked for fills blocks or lasts to their end, unless they are longer
         may_repeat = len(samples) < 2 or len(samples) > self._dead_after
         may_repeat = may_repeat or bool((samples[-1] == samples[-2]).any())
-        if not (suspects or may_repeat or self._repeats):
+        if not (suspects or may_repeat or self._scanning):
             self._last = samples[-1]
             return block, []
         shown = np.zeros(len(samples), dtype=np.uint8)
         self._last = self._last.copy()
-        _scan(np.ascontiguousarray(samples), self._dead_after, self._last, self._run, shown)
-        self._repeats = bool((self._run > 1).any())
+        _scan(
+            np.ascontiguousarray(samples),
+            self._dead_after,
+            self._again_after,
+            self._last,
+            self._run,
+            self._again_in,
+            shown,
+        )
+        self._scanning = bool((self._run > 1).any() or self._again_in.any())
         if suspects and not np.isfinite(samples).all():
             block = replace(block, samples=np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0))
-        where = ((np.flatnonzero(shown & bit), fault) for bit, fault in _SHOWN)
+        where = ((np.flatnonzero(shown & (1 << i)), fault) for i, fault in enumerate(_SHOWN))
         return block, [(block.first_sample + at, fault) for at, fault in where if len(at)]
 
 
-_BAD, _CLIP, _DEAD = 1, 2, 4
-_SHOWN = ((_BAD, Fault.BAD_SAMPLES), (_CLIP, Fault.CLIPPED), (_DEAD, Fault.MICROPHONE_DEAD))
+_SHOWN = (Fault.BAD_SAMPLES, Fault.CLIPPED, Fault.MICROPHONE_DEAD)
 
 
 @njit(cache=True)
-def _scan(samples, dead_after, last, run, shown):  # type: ignore[no-untyped-def]
-    """Bits of what each sample shows, on any microphone."""
+def _scan(samples, dead_after, again_after, last, run, again_in, shown):  # type: ignore[no-untyped-def]
+    """Bits of what each sample shows (see `_SHOWN`), on any microphone."""
     for n in range(samples.shape[0]):
+        bad, clipped, dead = False, False, False
         for c in range(samples.shape[1]):
             x = samples[n, c]
-            if not np.isfinite(x):
-                shown[n] |= _BAD
-            elif abs(x) >= np.float32(CLIP_LEVEL):
-                shown[n] |= _CLIP
+            bad |= not np.isfinite(x)
+            clipped |= np.isfinite(x) and abs(x) >= np.float32(CLIP_LEVEL)
             run[c] = run[c] + 1 if x == last[c] else 1
             last[c] = x
-            if run[c] >= dead_after:
-                shown[n] |= _DEAD
+            dead |= run[c] >= dead_after
+        for i, here in enumerate((bad, clipped, dead)):
+            if again_in[i] > 0:
+                again_in[i] -= 1
+            elif here:
+                shown[n] |= 1 << i
+                again_in[i] = again_after
 
 
 @dataclass(frozen=True, slots=True)
