@@ -13,8 +13,8 @@ from noctule.calibrate.agc import GainReport, analyse_gain, make_gain_stimulus
 from noctule.calibrate.levels import track_levels
 from noctule.core.errors import NoctuleError
 
-RATE_HZ = 96_000
-CARRIER_HZ = 40_000.0
+RATE_HZ = 48_000
+CARRIER_HZ = 20_000.0
 DELAY_S = 0.2137
 GAIN = 0.3
 FloatArray = npt.NDArray[np.float64]
@@ -113,7 +113,7 @@ def test_the_stimulus_is_inaudible_and_as_loud_as_asked(rate_hz: int, carrier_hz
 # Linear paths
 
 
-@pytest.mark.parametrize("noise_dbfs", [-100.0, -60.0, -35.0])
+@pytest.mark.parametrize("noise_dbfs", [-100.0, -60.0, -45.0])
 def test_a_linear_path_is_linear_down_to_the_noise(noise_dbfs: float) -> None:
     found = judge(room(noise_dbfs=noise_dbfs)).microphones[0]
     assert found.kind == "linear"
@@ -126,7 +126,7 @@ def test_the_play_to_record_delay_is_found() -> None:
 
 
 def test_drowned_in_noise_there_is_no_verdict() -> None:
-    assert kind_of(room(noise_dbfs=-22.0)) == "unclear"
+    assert kind_of(room(noise_dbfs=-35.0)) == "unclear"
 
 
 def test_a_recording_of_something_else_is_refused(rng: np.random.Generator) -> None:
@@ -245,3 +245,9 @@ def test_phones(shared_data: Path, recording: str, kinds: list[str]) -> None:
     stimulus, rate_hz = soundfile.read(folder / "stimulus_latestAudioToCheckAGC.flac", dtype="float32")
     heard, _ = soundfile.read(folder / f"CheckAGC_{recording}_onhand_rep1.flac", dtype="float32")
     assert [one.kind for one in analyse_gain(stimulus, heard, rate_hz).microphones] == kinds
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_stimulus_without_a_tone_is_refused(value: float) -> None:
+    with pytest.raises(NoctuleError, match="holds no tone"):
+        analyse_gain(np.full(4 * RATE_HZ, value, np.float32), room().astype(np.float32), RATE_HZ)

@@ -26,7 +26,7 @@ from noctule.calibrate.levels import FRAME_S, LevelTrack, track_levels
 from noctule.calibrate.spectrum import FloatArray
 from noctule.core.frames import BoolArray, Float32Array
 from noctule.core.units import db_to_amplitude
-from noctule.emit.waveforms import on_grid
+from noctule.emit.waveforms import on_grid, raised_cosine
 
 GainKind = Literal["linear", "agc", "limiter", "noise suppression", "echo cancelling", "clipped", "unclear"]
 
@@ -45,7 +45,7 @@ SCORE: tuple[tuple[float, float | None], ...] = (
 GLIDE_S = 0.05
 
 #: Nearer to the noise the level of the tone is not known well enough.
-LEAST_SNR_DB = 10.0
+LEAST_SNR_DB = 15.0
 #: Less than this of usable levels says nothing; a slope needs half of it.
 LEAST_RANGE_DB, LEAST_PART_DB = 10.0, 5.0
 #: A loudspeaker that is driven hard loses some tenths of a dB; compressors begin at 1.25:1 = 0.8.
@@ -109,16 +109,15 @@ class GainReport:
 def make_gain_stimulus(sample_rate_hz: float, carrier_hz: float, level_dbfs: float) -> Float32Array:
     """The tone that `analyse_gain` likes best, 8 s, float32 `(samples,)`, peak `level_dbfs`."""
     rate = round(sample_rate_hz)
-    level = np.concatenate(
-        [
-            np.full(round(seconds * rate), 0.0 if db is None else db_to_amplitude(level_dbfs + db))
-            for seconds, db in SCORE
-        ]
-    )
-    # Every change glides along a raised cosine, so that nothing clicks.
-    glide = np.hanning(round(GLIDE_S * rate) + 2)[1:-1]
-    level = np.convolve(np.pad(level, len(glide), mode="edge"), glide / glide.sum(), mode="same")
-    level = level[len(glide) : -len(glide)]
+    glide = raised_cosine(round(GLIDE_S * rate))
+    parts, before = [], 0.0
+    for seconds, db in SCORE:
+        now = 0.0 if db is None else db_to_amplitude(level_dbfs + db)
+        part = np.full(round(seconds * rate), now)
+        part[: len(glide)] = before + (now - before) * glide  # so that nothing clicks
+        parts.append(part)
+        before = now
+    level = np.concatenate(parts)
     cycles = np.arange(len(level)) * int(on_grid(carrier_hz, rate)) % rate
     return np.asarray(level * np.sin(2.0 * np.pi * cycles / rate), dtype=np.float32)
 
@@ -254,7 +253,8 @@ def _judge_level(track: LevelTrack, microphone: int) -> MicrophoneGain:
     clip_words = f"; clipped above {track.input_dbfs[clipped].min():.0f} dBFS" if clipped.any() else ""
     if curve.input_range_db < LEAST_RANGE_DB:
         kind: GainKind = "clipped" if clip_words else "unclear"
-        reason = f"only {curve.input_range_db:.0f} dB of the levels stand out from the noise{clip_words}"
+        where = "lie between noise and clipping" if clip_words else "stand out from the noise"
+        reason = f"only {curve.input_range_db:.0f} dB of the levels {where}{clip_words}"
         return MicrophoneGain(microphone, kind, reason, round(curve.input_range_db, 1))
     below, above, knee_dbfs = _fit_knee(curve.level_dbfs, curve.out_dbfs)
     kind, reason = _name_curve(curve, below, above, knee_dbfs)

@@ -28,6 +28,7 @@ MOST_XRUNS_PER_S, MOST_DROPPED = 1.0, 0.01
 MISSING_DB = 10.0
 SETTLE_S = 0.3
 
+REMOVING: tuple[GainKind, ...] = ("noise suppression", "echo cancelling")
 UNPROCESSED = (
     "choose the unprocessed input: no echo-cancel or noise-reduction source (`pactl list short sources` "
     "shows them), no headset or voice profile, and nothing of the kind on in the mixer (`alsamixer`, F4)"
@@ -153,7 +154,8 @@ def diagnose(probe: BandwidthProbe, gain: GainReport | None, transport: Transpor
     carrier_hz, why_none = _carrier_of(probe)
     checks = [_check_bandwidth(probe, transport), _check_transport(transport)]
     if carrier_hz is None:
-        checks.append(Check("carrier", "fail", why_none))
+        finding, _, fix = why_none.partition(": ")
+        checks.append(Check("carrier", "fail", finding, fix))
     else:
         checks += [
             _check_carrier(probe, carrier_hz),
@@ -242,12 +244,14 @@ def _check_gain(probe: BandwidthProbe, gain: GainReport | None, carrier_hz: floa
         finding = "the comb came back, a steady tone did not: noise suppression or echo cancelling"
         return [Check("gain", "fail", finding, FIXES["echo cancelling"])]
     found = [one for one in gain.microphones if one.microphone in probe.usable_microphones]
+    nothing_left = all(one.kind in REMOVING for one in found)
     checks = []
     for kind in sorted({one.kind for one in found}):
         these = [one for one in found if one.kind == kind]
         numbers = ", ".join(str(one.microphone) for one in these)
         finding = f"microphone {numbers}: {these[0].reason}"
-        status = _gain_status(kind, everywhere=len(these) == len(found))
+        # AGC blurs, but without the tone there is nothing to sense with.
+        status: Status = "ok" if kind == "linear" else "fail" if nothing_left else "warning"
         checks.append(Check("gain", status, finding, _gain_fix(these[0])))
     return checks + _check_missing(probe, found, carrier_hz)
 
@@ -267,13 +271,6 @@ def _check_missing(probe: BandwidthProbe, found: list[MicrophoneGain], carrier_h
             )
             checks.append(Check("gain", "warning", finding, FIXES["echo cancelling"]))
     return checks
-
-
-def _gain_status(kind: GainKind, everywhere: bool) -> Status:
-    if kind == "linear":
-        return "ok"
-    removed = kind in ("noise suppression", "echo cancelling")
-    return "fail" if removed and everywhere else "warning"
 
 
 def _gain_fix(one: MicrophoneGain) -> str:

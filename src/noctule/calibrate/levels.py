@@ -13,6 +13,7 @@ from noctule.core.errors import NoctuleError
 from noctule.core.frames import BoolArray, Float32Array
 
 FRAME_S = 0.05
+LOWEST_TONE_HZ = 200.0
 #: Alignment looks at levels every 2.5 ms, down to 35 dB below the loudest.
 ENVELOPE_S, ENVELOPE_RANGE_DB = 0.0025, 35.0
 #: So much of the shorter of the two must lie inside the other.
@@ -62,9 +63,10 @@ def track_levels(stimulus: Float32Array, recording: Float32Array, sample_rate_hz
     Raises
     ------
     NoctuleError
-        The recording holds nothing of the stimulus.
+        There is no tone in the stimulus, or nothing of it in the recording.
     """
     sound = np.nan_to_num(recording.reshape(len(recording), -1).astype(float), posinf=0.0, neginf=0.0)
+    stimulus = np.nan_to_num(stimulus, posinf=0.0, neginf=0.0)
     frame = round(FRAME_S * sample_rate_hz)
     count = len(sound) // frame
     if min(len(stimulus) // frame, count) < 20:
@@ -94,6 +96,9 @@ def track_levels(stimulus: Float32Array, recording: Float32Array, sample_rate_hz
 
 def _find_tone(stimulus: Float32Array, sample_rate_hz: float) -> float:
     spectrum = np.abs(np.fft.rfft(stimulus * np.hanning(len(stimulus))))
+    spectrum[: round(LOWEST_TONE_HZ * len(stimulus) / sample_rate_hz)] = 0.0
+    if not spectrum.max() > 0.0:
+        raise NoctuleError("the stimulus of the AGC test holds no tone")
     return float(spectrum.argmax() * sample_rate_hz / len(stimulus))
 
 

@@ -49,7 +49,7 @@ def to_db(power: FloatArray) -> FloatArray:
 
 def measure_clock_ppm(power: FloatArray, tone_hz: FloatArray) -> float:
     """How much faster the recording clock runs: all tones come back lower by the same part."""
-    total = power.sum(axis=1)
+    total = power.sum(axis=1) + 1e-30  # digital silence must not divide by zero
     ppm, level = [], []
     for hz in tone_hz.astype(int):
         reach = 2 + int(hz * CLOCK_PPM * 1e-6)

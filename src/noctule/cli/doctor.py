@@ -70,7 +70,10 @@ def _examine(settings: Settings) -> Diagnosis:
         with Console(stderr=True).status("listening to inaudible test sounds, 15 s"):
             return examine(stream, stream.format.host_api, level_dbfs)
     except DeviceLost as error:
-        fix = "unmute the microphone, connect the device, or choose another input: `noctule devices`"
+        fix = (
+            "unmute the microphone, turn off noise suppression and echo cancelling (they mute silence), or "
+            "choose another input: `noctule devices`"
+        )
         return Diagnosis((Check("input", "fail", str(error), fix),))
     finally:
         stream.close()

@@ -1,0 +1,71 @@
+"""`noctule doctor` on real sound servers, honest ones and one that resamples in silence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+from tests.soundservers.product import noctule
+from tests.soundservers.servers import PulseAudio, Server, until
+
+pytestmark = [pytest.mark.soundserver, pytest.mark.slow]
+
+
+def diagnose(server: Server, rate_hz: int, device: str | None = None) -> tuple[int, dict[str, Any]]:
+    """Exit status and JSON of the command."""
+    device = device or server.device
+    card = ["--input", device, "--output", device, "--sample-rate-hz", str(rate_hz)]
+    with noctule(server, "doctor", *card, "--json") as command:
+        until(lambda: not command.running, 60.0, lambda: f"still examining: {command.stderr}")
+        assert command.stdout, command.stderr
+        return command.stop(), json.loads(command.stdout)
+
+
+def check(record: dict[str, Any], name: str) -> dict[str, str]:
+    return next(one for one in record["checks"] if one["name"] == name)
+
+
+@pytest.mark.parametrize("name", ["jack_96k", "pipewire_96k", "pipewire_192k"])
+def test_an_honest_server_can_sense_at_32_khz_and_above(name: str, request: pytest.FixtureRequest) -> None:
+    server: Server = request.getfixturevalue(name)
+    with server.room():
+        status, record = diagnose(server, server.sample_rate_hz)
+    assert status == 0, record
+    assert record["true_bandwidth_hz"] > 0.47 * server.sample_rate_hz
+    assert 32_000.0 <= record["carrier_hz"] <= 48_000.0
+    assert {check(record, one)["status"] for one in ("bandwidth", "carrier", "gain", "clock")} == {"ok"}
+
+
+def test_pipewire_that_resamples_is_found_out_and_the_setting_is_named(pipewire_48k: Server) -> None:
+    with pipewire_48k.room():
+        status, record = diagnose(pipewire_48k, 96_000)
+    assert status == 0, record
+    bandwidth = check(record, "bandwidth")
+    assert bandwidth["status"] == "warning"
+    assert "resamples to about 48000 Hz" in bandwidth["finding"]
+    assert "default.clock.allowed-rates" in bandwidth["fix"]
+    assert 18_500.0 <= record["carrier_hz"] <= 21_000.0
+
+
+def test_a_real_echo_canceller_is_refused(pulseaudio_96k: Server) -> None:
+    """PulseAudio's, with Speex: it takes the tone away, and is told apart from a path that works."""
+    assert isinstance(pulseaudio_96k, PulseAudio)
+    asoundrc = pulseaudio_96k.folder / ".asoundrc"
+    asoundrc.write_text(
+        asoundrc.read_text()
+        + 'pcm.cancelled { type asym playback.pcm { type pulse device "ecout" } '
+        + 'capture.pcm { type pulse device "ecin" } hint { show on description "cancelled" } }\n'
+    )
+    module = "module-echo-cancel source_master=mics sink_master=tx source_name=ecin sink_name=ecout"
+    with pulseaudio_96k.room():
+        subprocess.run(
+            ["pactl", "load-module", *module.split(), "rate=48000", "aec_method=speex"],
+            env=pulseaudio_96k.environment,
+            check=True,
+            capture_output=True,
+        )
+        status, record = diagnose(pulseaudio_96k, 48_000, device="cancelled")
+    assert status == 2, record
+    assert not record["sensing_possible"]
