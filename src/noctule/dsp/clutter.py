@@ -33,9 +33,9 @@ class ClutterRemover:
         self._window = window.astype(np.float32)
 
     def remove(
-        self, baseband: Complex64Array, frames: int, hop_samples: int
+        self, baseband: Complex64Array, frames: int, hop_samples: int, start: int = 0
     ) -> tuple[Complex64Array, Complex64Array]:
-        """Cut windows out of baseband `(channels, samples)`.
+        """Cut windows out of baseband `(channels, samples)`, the first one at sample `start`.
 
         Returns
         -------
@@ -44,16 +44,19 @@ class ClutterRemover:
         """
         moving = np.empty((frames, len(baseband), len(self._window)), dtype=np.complex64)
         carrier = np.empty((frames, len(baseband)), dtype=np.complex64)
-        _remove(baseband, hop_samples, self._mean, self._slope, self._time, self._window, moving, carrier)
+        _remove(
+            baseband, start, hop_samples, self._mean, self._slope, self._time, self._window, moving, carrier
+        )
         return moving, carrier
 
 
 @njit(cache=True, fastmath=True)
-def _remove(baseband, hop, mean, slope, time, window, moving, carrier):  # type: ignore[no-untyped-def]
+def _remove(baseband, start, hop, mean, slope, time, window, moving, carrier):  # type: ignore[no-untyped-def]
     frames, channels, samples = moving.shape
     for f in range(frames):
         for c in range(channels):
-            x = baseband[c, f * hop : f * hop + samples]
+            first = start + f * hop
+            x = baseband[c, first : first + samples]
             level = np.complex64(0)
             drift = np.complex64(0)
             for n in range(samples):

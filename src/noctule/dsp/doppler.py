@@ -119,39 +119,41 @@ class DopplerSpectrum:
 
     def process(self, block: BasebandBlock) -> list[SpectrumBlock]:
         """Baseband in, finished frames out (none, one or several blocks of frames)."""
-        self._append(block)
-        blocks = []
-        while (block_of_frames := self._next_frames()) is not None:
-            blocks.append(block_of_frames)
+        buffer = self._append(block)
+        blocks, start = [], 0
+        while (frames := self._frames_in(buffer.shape[1] - start)) > 0:
+            blocks.append(self._spectra(buffer, start, frames))
+            start += frames * self.hop_samples
+        self._buffer = buffer[:, start:]
         return blocks
 
-    def _append(self, block: BasebandBlock) -> None:
-        new = block.samples.T
+    def _append(self, block: BasebandBlock) -> Complex64Array:
         if self._buffer is not None and block.first_sample != self._end_sample:
             self._buffer, self._faults = None, self._faults | Fault.DROPPED_SAMPLES
         self._faults |= block.faults
-        old = self._buffer
-        self._buffer = np.ascontiguousarray(new) if old is None else np.concatenate((old, new), axis=1)
-        self._end_sample = block.first_sample + new.shape[1]
+        self._end_sample = block.first_sample + len(block.samples)
+        kept = 0 if self._buffer is None else self._buffer.shape[1]
+        # always the same memory layout: the compiler makes another order of sums for each
+        buffer = np.empty((block.samples.shape[1], kept + len(block.samples)), dtype=np.complex64)
+        if self._buffer is not None:
+            buffer[:, :kept] = self._buffer
+        buffer[:, kept:] = block.samples.T
+        return buffer
 
-    def _next_frames(self) -> SpectrumBlock | None:
-        assert self._buffer is not None
+    def _frames_in(self, samples: int) -> int:
+        return min((samples - self.window_samples) // self.hop_samples + 1, MOST_HOPS_AT_ONCE)
+
+    def _spectra(self, buffer: Complex64Array, start: int, frames: int) -> SpectrumBlock:
         N, H = self.window_samples, self.hop_samples
-        have = self._buffer.shape[1]
-        frames = min((have - N) // H + 1, MOST_HOPS_AT_ONCE) if have >= N else 0
-        if frames < 1:
-            return None
-        first_end = self._end_sample - have + N
-        moving, carrier = self._clutter.remove(self._buffer, frames, H)
+        moving, carrier = self._clutter.remove(buffer, frames, H, start)
         spectrum = scipy.fft.fft(moving, self.fft_size, axis=-1, overwrite_x=True)
         power = np.empty(spectrum.shape, dtype=np.float32)
         _square(spectrum, power)
-        step = np.zeros((frames, len(self._buffer)), dtype=np.float32)
-        # the first window of a stream shows the whole of itself
-        _largest_step(self._buffer, N, H, self._span, step)
-        self._buffer = self._buffer[:, frames * H :]
+        step = np.zeros((frames, len(buffer)), dtype=np.float32)
+        _largest_step(buffer, start, N, H, self._span, step)
         faults = [0] * frames
         faults[0], self._faults = int(self._faults), Fault(0)
+        first_end = self._end_sample - buffer.shape[1] + start + N
         ends = [first_end + H * i for i in range(frames)]
         return SpectrumBlock(power, carrier, step, ends, faults)
 
@@ -176,15 +178,15 @@ def _square(spectrum, power):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True)
-def _largest_step(baseband, window, hop, span, step):  # type: ignore[no-untyped-def]
+def _largest_step(baseband, first, window, hop, span, step):  # type: ignore[no-untyped-def]
     """Largest lasting jump in the newest hop of every frame.
 
     Motion near the microphone changes the baseband as much as a gap does, but all through the hop;
     a click is as short, but afterwards everything is as before.
     """
     for f in range(step.shape[0]):
-        end = window + f * hop
-        start = max(span, end - hop)
+        end = first + window + f * hop
+        start = max(first + span, end - hop)
         for c in range(step.shape[1]):
             x = baseband[c]
             largest, total, at = 0.0, 0.0, start
@@ -196,6 +198,9 @@ def _largest_step(baseband, window, hop, span, step):  # type: ignore[no-untyped
                     largest, at = change, n
             # mean square below a tenth of the largest square: it was alone
             if total < 0.1 * largest * (end - start):
-                before = np.mean(x[max(0, at - 5 * span) : at - span + 1])
-                after = np.mean(x[at : min(end, at + 4 * span)])
-                step[f, c] = abs(after - before)
+                # medians: a click is short, however loud
+                before = x[max(first, at - 5 * span) : at - span + 1]
+                after = x[at : min(end, at + 4 * span)]
+                re = np.median(after.real) - np.median(before.real)
+                im = np.median(after.imag) - np.median(before.imag)
+                step[f, c] = np.hypot(re, im)
