@@ -51,6 +51,14 @@ class Scene:
     delay_s: float = 0.0  # of everything, on top
     start_m: float = 4.0
     script: list[list[Any]] = field(default_factory=list)
+    slips: list[list[float]] = field(default_factory=list)  # at s, samples that come twice
+    slews: list[list[float]] = field(default_factory=list)  # at s, for s, ppm by which the clock is slow
+
+    def dirt_events(self) -> list[tuple[float, dict[str, Any]]]:
+        found: list[tuple[float, dict[str, Any]]] = [(at_s, {"event": "slip"}) for at_s, _ in self.slips]
+        for at_s, seconds, _ in self.slews:
+            found += [(at_s, {"event": "slew_start"}), (at_s + seconds, {"event": "slew_stop"})]
+        return found
 
 
 class Reflector:
@@ -122,6 +130,42 @@ def farrow_taps() -> Samples:
     return np.asarray(coefficients.T[::-1], dtype=np.float32)  # newest sample last
 
 
+class DelayLine:
+    """The last `longest` samples, read at any delay between HALF_TAPS and that, whole or not."""
+
+    def __init__(self, longest: int) -> None:
+        self._taps = farrow_taps()
+        self._tail = np.zeros(2 * HALF_TAPS, np.float32)
+        self._past = np.zeros((longest, ORDER), np.float32)
+        self._reach, self._new = longest, 0
+
+    def push(self, samples: Samples) -> None:
+        line = np.concatenate((self._tail, samples))
+        self._tail = line[-2 * HALF_TAPS :]
+        bank = np.lib.stride_tricks.sliding_window_view(line, 2 * HALF_TAPS + 1) @ self._taps
+        self._past = np.concatenate((self._past[-self._reach :], bank))
+        self._new = len(samples)
+
+    def fixed(self, late_samples: float) -> Samples:
+        """What was pushed last, so much later."""
+        whole = round(late_samples)
+        end = len(self._past) + HALF_TAPS - whole
+        powers = np.power(late_samples - whole, np.arange(ORDER)).astype(np.float32)
+        return np.asarray(self._past[end - self._new : end] @ powers)
+
+    def moving(self, late_samples: Times) -> Samples:
+        """The same with a delay of its own for each sample."""
+        whole = np.rint(late_samples)
+        d = (late_samples - whole).astype(np.float32)
+        at = np.arange(len(self._past) - self._new, len(self._past)) + HALF_TAPS - whole.astype(np.int64)
+        rows = self._past[at]
+        y = rows[:, ORDER - 1].copy()
+        for power in range(ORDER - 2, -1, -1):
+            y *= d
+            y += rows[:, power]
+        return y
+
+
 class Room:
     """Played samples in, microphone samples out, block by block."""
 
@@ -131,75 +175,71 @@ class Room:
         self.position = 0
         self.script_at: int | None = None  # sample at which the script began: the first sound
         self._rng = np.random.default_rng(seed)
-        self._taps = farrow_taps()
         # Every path is later by this, so that the filter need not look ahead.
-        self.bulk = HALF_TAPS + round(scene.delay_s * sample_rate_hz)
+        self._bulk = HALF_TAPS + round(scene.delay_s * sample_rate_hz)
         longest_m = max([12.0, *(path for path, _ in scene.echoes)])
-        self._reach = self.bulk + int(longest_m / SPEED_OF_SOUND_MPS * sample_rate_hz) + 2
-        self._tail = np.zeros(2 * HALF_TAPS, np.float32)
-        self._past = np.zeros((self._reach, ORDER), np.float32)
+        self._air = DelayLine(self._bulk + int(longest_m / SPEED_OF_SOUND_MPS * sample_rate_hz) + 2)
+        dirt = sum(samples for _, samples in scene.slips)
+        dirt += sum(seconds * ppm * 1e-6 * sample_rate_hz for _, seconds, ppm in scene.slews)
+        self._wire = DelayLine(int(dirt) + 2 * HALF_TAPS + 2) if dirt else None
 
     def direct_delay_s(self, microphone: int) -> float:
-        """From played to heard over the direct path."""
-        return self.bulk / self.rate + self._direct_m(microphone) / SPEED_OF_SOUND_MPS
+        """From played to heard over the direct path, in a room without slips and slews."""
+        return self._late(self._direct_m(microphone)) / self.rate
+
+    def events(self) -> list[tuple[float, dict[str, Any]]]:
+        """All that happens: (seconds since the first sound, what)."""
+        sound: tuple[float, dict[str, Any]] = (0.0, {"event": "sound"})
+        return sorted([sound, *self.reflector.events(), *self.scene.dirt_events()], key=lambda one: one[0])
 
     def hear(self, played: Samples) -> Samples:
         """(samples,) played -> (samples, microphones) heard."""
         n = len(played)
-        self._listen_for_sound(played)
-        line = np.concatenate((self._tail, played.astype(np.float32)))
-        self._tail = line[-2 * HALF_TAPS :]
-        bank = np.lib.stride_tricks.sliding_window_view(line, 2 * HALF_TAPS + 1) @ self._taps
-        past = np.concatenate((self._past, bank))
-        self._past = past[-self._reach :]
-
+        if self.script_at is None and np.max(np.abs(played), initial=0.0) > AUDIBLE:
+            self.script_at = self.position + int(np.argmax(np.abs(played) > AUDIBLE))
+        t = np.full(n, -1.0) if self.script_at is None else self._times(n, self.script_at)
+        self._air.push(self._through_wire(played.astype(np.float32), t))
         noise_rms = np.float32(10 ** (self.scene.noise_dbfs / 20))
         heard = self._rng.standard_normal((n, self.scene.microphones), dtype=np.float32) * noise_rms
-        reflector_s = self._reflector_delay_s(n)
+        reflector_m = self._there_and_back_m(t)
         for m in range(self.scene.microphones):
             extra_m = m * self.scene.spacing_m
-            heard[:, m] += self.scene.direct_gain * self._fixed(past, n, self._direct_m(m))
+            heard[:, m] += self.scene.direct_gain * self._air.fixed(self._late(self._direct_m(m)))
             for path_m, gain in self.scene.echoes:
-                heard[:, m] += gain * self._fixed(past, n, path_m + extra_m)
-            late = reflector_s + extra_m / SPEED_OF_SOUND_MPS
-            heard[:, m] += self.scene.reflector_gain * self._moving(past, n, late)
+                heard[:, m] += gain * self._air.fixed(self._late(path_m + extra_m))
+            moved = self._air.moving(self._bulk + (reflector_m + extra_m) / SPEED_OF_SOUND_MPS * self.rate)
+            heard[:, m] += self.scene.reflector_gain * moved
         self.position += n
         return heard
+
+    def _times(self, n: int, script_at: int) -> Times:
+        return (self.position - script_at + np.arange(n)) / self.rate
+
+    def _late(self, path_m: float) -> float:
+        """Delay of a path in samples."""
+        return self._bulk + path_m / SPEED_OF_SOUND_MPS * self.rate
 
     def _direct_m(self, microphone: int) -> float:
         return self.scene.direct_m + microphone * self.scene.spacing_m
 
-    def _listen_for_sound(self, played: Samples) -> None:
-        if self.script_at is None and np.max(np.abs(played), initial=0.0) > AUDIBLE:
-            self.script_at = self.position + int(np.argmax(np.abs(played) > AUDIBLE))
-
-    def _reflector_delay_s(self, n: int) -> Times:
-        """Out and back; the range is the one at the moment of reflection, so Doppler is 2·v·f/(c−v)."""
-        if self.script_at is None:
-            return np.full(n, 2 * self.scene.start_m / SPEED_OF_SOUND_MPS)
-        t = (self.position - self.script_at + np.arange(n)) / self.rate
-        delay = 2 * self.reflector.range_m(t) / SPEED_OF_SOUND_MPS
+    def _there_and_back_m(self, t: Times) -> Times:
+        """Of what arrives now; the range is that at the moment of reflection, so Doppler is 2·v·f/(c−v)."""
+        path_m = 2 * self.reflector.range_m(t)
         for _ in range(3):  # converges by v/c each time
-            delay = 2 * self.reflector.range_m(t - delay / 2) / SPEED_OF_SOUND_MPS
-        return delay
+            path_m = 2 * self.reflector.range_m(t - path_m / (2 * SPEED_OF_SOUND_MPS))
+        return path_m
 
-    def _fixed(self, past: Samples, n: int, path_m: float) -> Samples:
-        late = path_m / SPEED_OF_SOUND_MPS * self.rate
-        whole = round(late)
-        end = len(past) - (self.bulk - HALF_TAPS) - whole
-        powers = np.power(late - whole, np.arange(ORDER)).astype(np.float32)
-        return np.asarray(past[end - n : end] @ powers)
-
-    def _moving(self, past: Samples, n: int, delay_s: Times) -> Samples:
-        late = delay_s * self.rate
-        whole = np.rint(late)
-        d = (late - whole).astype(np.float32)
-        rows = past[len(past) - n + np.arange(n) - (self.bulk - HALF_TAPS) - whole.astype(np.int64)]
-        y = rows[:, ORDER - 1].copy()
-        for power in range(ORDER - 2, -1, -1):
-            y *= d
-            y += rows[:, power]
-        return y
+    def _through_wire(self, played: Samples, t: Times) -> Samples:
+        """Between the card and the air: clocks that slip and slew, where the scene has them."""
+        if self._wire is None:
+            return played
+        self._wire.push(played)
+        late = np.full(len(t), float(HALF_TAPS))
+        for at_s, samples in self.scene.slips:
+            late += samples * (t >= at_s)
+        for at_s, seconds, ppm in self.scene.slews:
+            late += ppm * 1e-6 * self.rate * np.clip(t - at_s, 0, seconds)
+        return self._wire.moving(late)
 
 
 class Truth:
@@ -243,7 +283,7 @@ class Session:
         if start is None:
             return
         if self._due is None:
-            self._due = [(0.0, {"event": "sound"}), *self.room.reflector.events()]
+            self._due = self.room.events()
         while self._due and start + self._due[0][0] * self.room.rate < first + n:
             at_s, facts = self._due.pop(0)
             sample = start + at_s * self.room.rate

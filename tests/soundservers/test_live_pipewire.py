@@ -226,22 +226,13 @@ def test_auto_chooses_a_carrier_that_passes(pipewire_48k: Server) -> None:
         assert "major" in _motions(between(run.records(), start, start + 2.0))
 
 
-def test_the_doctor_measures_the_true_bandwidth(pipewire_48k: Server) -> None:
-    with pipewire_48k.room():
-        card = ["--input", "room", "--output", "room", "--sample-rate-hz", "96000"]
-        with noctule(pipewire_48k, "doctor", *card) as doctor:
-            doctor.finish(40.0)
-            assert _bandwidth_khz(doctor.stdout, 19.0, 24.1), doctor.stdout + doctor.stderr
-
-
-def test_192_khz_on_a_card_at_96_khz_is_found_out(pipewire_96k: Server) -> None:
-    arguments = sensing(pipewire_96k, "--carrier-hz", "62000", "--seconds", "6", rate_hz=192000)
-    with pipewire_96k.room(), noctule(pipewire_96k, *arguments) as run:
-        run.finish(30.0)
-        assert {record["fault"] for record in run.records() if record["t"] > SETTLING_S} == {
-            "carrier_missing"
-        }
-        assert any(_bandwidth_khz(line, 38.0, 48.1) for line in run.complaints), run.stderr
+def test_the_doctor_measures_the_true_bandwidth(pipewire_96k: Server) -> None:
+    """192 kHz "accepted" by a card at 96 kHz."""
+    card = ["--input", "room", "--output", "room", "--sample-rate-hz", "192000"]
+    with pipewire_96k.room(), noctule(pipewire_96k, "doctor", *card) as doctor:
+        doctor.finish(40.0)
+        (line,) = [line for line in doctor.stdout.splitlines() if "true bandwidth" in line]
+        assert _bandwidth_khz(line.split(" of ")[0], 38.0, 48.1), doctor.stdout + doctor.stderr
 
 
 # --- a card that vanishes and returns --------------------------------------------------------------

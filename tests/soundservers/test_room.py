@@ -95,3 +95,23 @@ def test_the_script_starts_with_the_first_sound() -> None:
     played[123:] = 0.1
     place.hear(played)
     assert place.script_at == 1123
+
+
+def test_slips_and_slews_turn_the_direct_path_as_the_paper_says() -> None:
+    """37 samples at 40 kHz of 96 are 15.42 turns; 250 ppm of 40 kHz are 10 Hz."""
+    scene = quiet(direct_gain=1.0, reflector_gain=0.0, slips=[[0.3, 37]], slews=[[0.5, 0.2, 250.0]])
+    heard = hear(scene, 40e3, 96e3, 0.9)[:, 0]
+    turn = heard * np.exp(-2j * np.pi * 40e3 / 96e3 * np.arange(len(heard)))
+    turn = turn[: len(turn) // 96 * 96].reshape(-1, 96).mean(axis=1)  # one a millisecond
+    slip = np.angle(turn[400] / turn[200]) / (2 * np.pi)
+    assert slip == pytest.approx(-37 * 40 / 96 + 15, abs=1e-3)
+    slew = np.angle(turn[521:680] / turn[520:679]) / (2 * np.pi) * 1000
+    assert slew == pytest.approx(-10.0, abs=0.1)
+    assert abs(np.angle(turn[880] / turn[720])) < 1e-3
+    assert [what["event"] for _, what in room.Room(scene, 96e3).events()] == [
+        "sound",
+        "script_end",
+        "slip",
+        "slew_start",
+        "slew_stop",
+    ]
