@@ -29,6 +29,7 @@ from noctule.dsp.quality import FrameQuality, QualityMonitor
 FORGET_AFTER_S = 0.5
 
 _BLOCKING = int(BLOCKING_FAULTS)
+_NO_CARRIER = int(Fault.CARRIER_MISSING | Fault.CARRIER_LOST)
 #: time, log power, broadband, quality and all faults of one frame
 _Row = tuple[float, Float32Array, float, FrameQuality, int]
 
@@ -106,6 +107,8 @@ class FeatureExtractor:
         )
         self._frames_seen = 0
         self._blocked_s = math.inf  # no floor yet
+        self._noise_before: list[float] = []
+        self._live = [False] * self.channels
         self._no_power = np.zeros(len(self.velocity_mps), dtype=np.float32)
         self._interference = 0
 
@@ -135,21 +138,26 @@ class FeatureExtractor:
 
     def _frame(self, spectra: SpectrumBlock, i: int) -> _Row:
         power = spectra.power[i]
-        noise_now, beside = self._white.update(power)
+        noise_before = self._white.level
+        noise_now, beside = self._white.update(power, self._live)
         noise = self._white.level
         quality = self._quality.update(
             spectra.carrier[i].tolist(), spectra.step[i].tolist(), noise, noise_now, beside, spectra.faults[i]
         )
         time_s = spectra.end_sample[i] / self._baseband_rate_hz
         if quality.fault & _BLOCKING:
+            if self._blocked_s == 0.0:
+                self._noise_before = noise_before
             self._blocked_s += self.hop_s
+            self._live = quality.live if not quality.fault & _NO_CARRIER else [False] * self.channels
             return time_s, self._no_power, 0.0, quality, quality.fault
         blocked_s, self._blocked_s = self._blocked_s, 0.0
         if blocked_s > FORGET_AFTER_S:  # what the floors learnt before, or beside a carrier, is not this room
-            self._white.forget()
-            noise_now, _ = self._white.update(power)
-            noise = self._white.level
+            self._white.level = noise = noise_now
             self._shape.reset()
+        elif blocked_s > 0.0:
+            self._white.level = noise = self._noise_before
+        self._live = quality.live
         if quality.gain_moved != 1.0:
             self._white.level = noise = [level * quality.gain_moved for level in noise]
         # each microphone in units of its own noise, dead ones left out

@@ -45,12 +45,10 @@ class WhiteNoise:
         self._far_ends, self._near_ends = np.array(far_ends), np.array(near_ends)
         self.level: list[float] = []
 
-    def forget(self) -> None:
-        """The next frame is the first again."""
-        self.level = []
-
-    def update(self, power: Float32Array) -> tuple[list[float], list[float]]:
+    def update(self, power: Float32Array, live: list[bool]) -> tuple[list[float], list[float]]:
         """Take one frame's power `(channels, fft bins)`.
+
+        A microphone that is not `live` shows its silence or its own switching: nothing to follow slowly.
 
         Returns
         -------
@@ -61,15 +59,16 @@ class WhiteNoise:
         beside = _quieter_side(power, self._near_ends).tolist()
         if not self.level:
             self.level = list(now)
-        self.level = [self._follow(level, noise) for level, noise in zip(self.level, now, strict=True)]
+        self.level = [
+            self._follow(level, noise) if heard else noise
+            for level, noise, heard in zip(self.level, now, live, strict=True)
+        ]
         return now, beside
 
     @staticmethod
     def _follow(level: float, now: float) -> float:
-        if now < level:  # after a burst or a click the old level is worth nothing
-            return min(level + 0.25 * (now - level), 2.0 * now)
-        if now < 2.0 * level:
-            return level + 0.1 * (now - level)
+        if now < 2.0 * level:  # after a burst or a click the old level is worth nothing
+            return min(level + 0.1 * (now - level), 2.0 * now)
         # 0.12 dB a hop, 3 dB a second, when it stays above: a hiss that began becomes the noise
         return level * 1.028
 
@@ -133,10 +132,11 @@ def _refer(  # type: ignore[no-untyped-def]
 ):
     bins = len(power)
     for i in range(bins):
-        # seven cells together are hardly ever 6 dB below their floor by chance: it was the floor of a burst
+        # seven cells together are hardly ever 6 dB below their floor by chance: it was the floor of a burst;
+        # what is left of it in the mean must count as noise below, or rounding decides
         around = np.mean(power[max(0, i - 3) : i + 4])
         level[i] = min(level[i], NOISE_RATIO * around)
-        mean[i] = min(mean[i] + smooth * (power[i] - mean[i]), NOISE_RATIO * NOISE_RATIO * around)
+        mean[i] = min(mean[i] + smooth * (power[i] - mean[i]), 3 * NOISE_RATIO * around)
     for i in range(bins):
         above = mean[i] - level[i]
         if above < 0:
