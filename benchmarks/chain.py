@@ -15,7 +15,7 @@ from benchmarks import machine, report
 from benchmarks.live import measure_live
 from benchmarks.memory import measure_replay
 from benchmarks.plain import run_plain
-from benchmarks.stages import Chain, measure_stages, times_real_time
+from benchmarks.stages import Chain, measure_stages, of_blocks, times_real_time
 from noctule.core.frames import Float32Array
 
 SAMPLE_RATE_HZ, CARRIER_HZ, MICROPHONES = 96000, 40000.0, 4
@@ -27,7 +27,7 @@ PAGE = Path("docs/reference/performance.md")
 
 def main(
     seconds: Annotated[float, typer.Option(min=10.0, help="length of the recording")] = 60.0,
-    runs: Annotated[int, typer.Option(min=1, help="how often; the best and the median are told")] = 7,
+    runs: Annotated[int, typer.Option(min=1, help="how often; the best and the median are told")] = 15,
     hour: Annotated[bool, typer.Option("--hour", help="also: an hour-long file (2 GB in build/)")] = False,
     live: Annotated[bool, typer.Option("--live", help="also: CPU of `noctule run` through JACK")] = False,
     compare: Annotated[Path | None, typer.Option(help="earlier results to compare with")] = None,
@@ -77,9 +77,8 @@ def _speed(samples: Float32Array, runs: int) -> report.Results:
         if i % 3 == 0:
             theirs.append(run_plain(samples, SAMPLE_RATE_HZ, CARRIER_HZ))
     whole, plain = times_real_time(chain.seconds, ours), times_real_time(chain.seconds, theirs)
+    whole |= of_blocks(chain.seconds, ours)
     whole |= {
-        "worst_block_ms_best_run": 1e3 * min(run.slowest_block_s for run in ours),
-        "worst_block_ms_all_runs": 1e3 * max(run.slowest_block_s for run in ours),
         "times_plain": whole["times_real_time_cpu_best"] / plain["times_real_time_cpu_best"],
         "latency_ms": 1e3 * chain.pipeline.latency_s,
         "window_ms": 1e3 * chain.pipeline.extractor.window_s,

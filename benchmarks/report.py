@@ -18,6 +18,7 @@ FIGURES: tuple[tuple[str, str, str, str, str, bool], ...] = (
     ("chain", "times_real_time_median", "whole chain, median run", "x real time", "", True),
     ("chain", "times_real_time_cpu_best", "whole chain by CPU time, best run", "x real time", "", True),
     ("chain", "times_real_time_cpu_median", "whole chain by CPU time, median run", "x real time", "", True),
+    ("chain", "times_real_time_undisturbed", "whole chain, the best of each block", "x real time", "", True),
     ("chain", "worst_block_ms_best_run", "slowest 32 ms block, best run", "ms", "", False),
     ("chain", "worst_block_ms_all_runs", "slowest 32 ms block, all runs", "ms", "", False),
     ("plain", "times_real_time_best", "plain SciPy mix-filter-STFT, best run", "x real time", "", True),

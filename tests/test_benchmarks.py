@@ -11,7 +11,7 @@ import soundfile
 from benchmarks import report
 from benchmarks.memory import peak_memory
 from benchmarks.plain import spectrum
-from benchmarks.stages import REST, STAGES, Chain, Run, measure_stages, times_real_time
+from benchmarks.stages import REST, STAGES, Chain, Run, measure_stages, of_blocks, times_real_time
 from scripts.make_demo_recording import PATH_S, render, write
 
 from noctule.core.frames import AudioBlock, Decision
@@ -84,6 +84,13 @@ def test_best_and_median() -> None:
     assert found["times_real_time_best"] == pytest.approx(300.0)
     assert found["times_real_time_median"] == pytest.approx(60.0)
     assert found["times_real_time_cpu_median"] == pytest.approx(120.0)
+
+
+def test_what_disturbs_single_blocks_is_left_out() -> None:
+    found = of_blocks(60.0, [Run(0.3, 0.3, (0.1, 0.2)), Run(0.6, 0.6, (0.5, 0.1))])
+    assert found["times_real_time_undisturbed"] == pytest.approx(300.0)
+    assert found["worst_block_ms_best_run"] == pytest.approx(200.0)
+    assert found["worst_block_ms_all_runs"] == pytest.approx(500.0)
 
 
 def test_peak_memory_is_the_childs_own() -> None:
