@@ -226,13 +226,15 @@ def test_auto_chooses_a_carrier_that_passes(pipewire_48k: Server) -> None:
         assert "major" in _motions(between(run.records(), start, start + 2.0))
 
 
-def test_the_doctor_measures_the_true_bandwidth(pipewire_96k: Server) -> None:
-    """192 kHz "accepted" by a card at 96 kHz."""
-    card = ["--input", "room", "--output", "room", "--sample-rate-hz", "192000"]
-    with pipewire_96k.room(), noctule(pipewire_96k, "doctor", *card) as doctor:
-        doctor.finish(40.0)
-        (line,) = [line for line in doctor.stdout.splitlines() if "true bandwidth" in line]
-        assert _bandwidth_khz(line.split(" of ")[0], 38.0, 48.1), doctor.stdout + doctor.stderr
+def test_192_khz_on_a_card_at_96_khz_is_found_out(pipewire_96k: Server) -> None:
+    arguments = sensing(pipewire_96k, "--carrier-hz", "62000", "--seconds", "60", rate_hz=192000)
+    with pipewire_96k.room(), noctule(pipewire_96k, *arguments) as run:
+        until(lambda: bool(run.complaints) or not run.running, 30.0, lambda: f"not said: {run.stderr}")
+        (line,) = run.complaints
+        assert _bandwidth_khz(line, 38.0, 48.1), line
+        assert run.stop() == 0
+        late = [record for record in run.records() if record["t"] > SETTLING_S]
+        assert {record["fault"] for record in late} == {"carrier_missing"}
 
 
 # --- a card that vanishes and returns --------------------------------------------------------------
