@@ -64,14 +64,20 @@ class Card(Protocol):
 
 
 class CardProcess:
-    """PortAudio in a child process. POSIX only: the child inherits its ends by number."""
+    """PortAudio in a child process. POSIX only: the child inherits its ends by number.
+
+    Parameters
+    ----------
+    module : what the child runs: `python -m MODULE COMMANDS SAMPLES`.
+    """
 
     #: PortAudio asks every plug-in and server when it is loaded; a slow one may take seconds.
     OPEN_TIMEOUT_S = 20.0
-    CLOSE_TIMEOUT_S = 2.0
+    CLOSE_TIMEOUT_S = 3.0
     RECEIVE_BYTES = 1 << 17
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "noctule.audio.card_process") -> None:
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._commands: Connection | None = None
         self._samples: socket.socket | None = None
@@ -108,7 +114,7 @@ class CardProcess:
         self._arrived.clear()
         ends = [their_commands.fileno(), their_samples.fileno()]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "noctule.audio.card_process", *map(str, ends)],
+            [sys.executable, "-m", self._module, *map(str, ends)],
             pass_fds=ends,
             # NumPy's BLAS would start a thread a core, and nothing here multiplies matrices.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},

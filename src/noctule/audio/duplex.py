@@ -189,18 +189,23 @@ class DuplexStream:
         """
         recorded = np.zeros((len(signal) + round(tail_s * self.sample_rate_hz), self.channels), np.float32)
         self._card.command("play", signal)
-        start: int | None = None
-        while True:
+        block = self._await_play()
+        start = block.first_sample
+        while (at := block.first_sample - start) < len(recorded):
+            part = block.samples[: len(recorded) - at]
+            recorded[at : at + len(part)] = part
+            block = self.read()
+        return recorded
+
+    def _await_play(self) -> AudioBlock:
+        """The block with which the finite sound began."""
+        waited_samples = 0
+        while waited_samples < FIRST_BLOCK_S * self.sample_rate_hz:
             block, play_began = self._next()
             if play_began:
-                start = block.first_sample
-            if start is None:
-                continue
-            at = block.first_sample - start
-            part = block.samples[: max(0, len(recorded) - at)]
-            recorded[at : at + len(part)] = part
-            if at + len(block.samples) >= len(recorded):
-                return recorded
+                return block
+            waited_samples += len(block.samples)
+        raise DeviceLost("the sound card does not play")
 
     def _next(self) -> tuple[AudioBlock, bool]:
         patience_s = self._settings.lost_after_s if self._blocks_heard else FIRST_BLOCK_S

@@ -30,8 +30,8 @@ IDLE_RECORD_S = 0.04
 #: A carrier that has not come back for so long will not come by itself: find out why.
 MISSING_FOR_S = 3.0
 
-#: A probe that is under way when the sensor is stopped is let finish.
-END_TIMEOUT_S = 20.0
+#: A probe that is under way when the sensor is stopped is let finish, so long at most.
+END_TIMEOUT_S = 8.0
 
 
 class Pipeline(Protocol):
@@ -130,13 +130,15 @@ class LiveSensor:
             Whatever the sink raises. A device that is lost later is waited for.
         """
         self._sink, self._seconds = sink, seconds
-        worker = threading.Thread(target=self._work, name="sensing", daemon=True)
-        worker.start()
-        while not self._ended.wait(IDLE_RECORD_S if self._idle else 0.25):
-            self.watch()
-            if self._over(self._stream.now_s):
-                self._ended.wait(END_TIMEOUT_S)
-                break
+        threading.Thread(target=self._work, name="sensing", daemon=True).start()
+        try:
+            while not self._ended.wait(IDLE_RECORD_S if self._idle else 0.25):
+                if self._over(self._stream.now_s):
+                    break
+                self.watch()
+        finally:
+            self._stop.set()
+            self._ended.wait(END_TIMEOUT_S)
         if self._failure is not None:
             raise self._failure
 
@@ -167,6 +169,8 @@ class LiveSensor:
                 try:
                     self._sense()
                 except DeviceLost as lost:
+                    if self._pipeline is None:  # it never worked: the start failed
+                        raise
                     self._wait_for_return(lost)
         except BaseException as error:
             self._failure = error
