@@ -16,9 +16,13 @@ LOWEST_HZ = 15000.0
 #: A carrier stands so far over the median of the 600 Hz around it, in every segment it is on.
 #: Noise alone reaches +12 dB; the weakest real carrier of the shared recordings has 40 dB.
 LINE_DB = 22.0
+#: Rounding to 16 bits gives a pure audible tone harmonics of -110 dBFS; the weakest real carrier has -52.
+LOWEST_DBFS = -100.0
 SEGMENT_S = 0.5
 SEARCH_S = 10.0
 ROUND_HZ = 100
+#: The strongest gestures of the shared recordings, a second long, pull by 2 Hz.
+MOST_PULLED_HZ = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,8 @@ def _refine(audio: npt.NDArray[np.float32], rate_hz: float, near_hz: float) -> f
     # In a second of strong motion the echo can outweigh the direct path and pull the line by up to the
     # resolution of the stretch. Carriers are chosen round: inside that uncertainty, the round one is meant.
     round_hz = ROUND_HZ * round(found_hz / ROUND_HZ)
-    return float(round_hz) if abs(found_hz - round_hz) < 2.0 / (count * chunk / rate_hz) else found_hz
+    uncertain_hz = min(MOST_PULLED_HZ, 2.0 * rate_hz / (count * chunk))
+    return float(round_hz) if abs(found_hz - round_hz) < uncertain_hz else found_hz
 
 
 def _blackman_harris(length: int) -> npt.NDArray[np.float32]:
@@ -138,7 +143,9 @@ def _lines(segment: npt.NDArray[np.float32], rate_hz: float, lowest_hz: float) -
     power = np.mean(np.abs(spectrum[first - 1 :]) ** 2, axis=1) + 1e-20
     db = 10.0 * np.log10(power)
     around = median_filter(db, size=max(9, 2 * round(300.0 / hz_per_bin) + 1), mode="nearest")
-    inner = db[1:-1]
+    # a tone of amplitude 1 has half the window's sum
+    lowest_db = LOWEST_DBFS + 20.0 * np.log10(0.5 * window.sum())
+    inner = np.where(db[1:-1] > lowest_db, db[1:-1], -np.inf)
     is_line = (inner >= db[:-2]) & (inner > db[2:]) & (inner - around[1:-1] > LINE_DB)
     lines = []
     for i in np.flatnonzero(is_line) + 1:
