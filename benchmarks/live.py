@@ -9,17 +9,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.soundservers.servers import Jack, missing_programs, until
+from tests.soundservers.servers import Jack, ServerError, missing_programs, until
 
 WARM_UP_S, MEASURE_S = 6.0, 30.0
 SAMPLE_RATE_HZ, CARRIER_HZ, MICROPHONES = 96000, 32000, 2
 WALKING = [["still", 5.0], *[["walk", 2.0, 1.2], ["walk", 2.0, -1.2], ["still", 4.0]] * 10]
 
 
-def measure_live() -> dict[str, float] | None:
-    """CPU seconds a second, in percent of one core; None where JACK is not installed."""
-    if missing_programs(Jack.programs):
-        return None
+def measure_live() -> dict[str, float]:
+    """CPU seconds a second, in percent of one core. ServerError where JACK or the sensor does not run."""
+    if missing := missing_programs(Jack.programs):
+        raise ServerError(f"not installed: {', '.join(missing)}")
     with tempfile.TemporaryDirectory() as folder:
         server = Jack(Path(folder), SAMPLE_RATE_HZ, MICROPHONES)
         try:
@@ -42,7 +42,7 @@ def _run(server: Jack) -> dict[str, float]:
         until(lambda: process.poll() is not None or _lines(records) > 0, 30.0, lambda: "no records in 30 s")
         if process.poll() is not None:
             assert process.stderr is not None
-            raise SystemExit(f"bench: run ended with {process.returncode}: {process.stderr.read()[-500:]}")
+            raise ServerError(f"run ended with {process.returncode}: {process.stderr.read()[-500:]}")
         time.sleep(WARM_UP_S)
         cpu_s, lines, start_s = _cpu_s(process.pid), _lines(records), time.monotonic()
         time.sleep(MEASURE_S)
