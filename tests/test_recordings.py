@@ -192,3 +192,23 @@ def test_a_claimed_carrier_that_is_not_there_is_a_fault_in_every_frame(
         decisions = pipeline.process(audio)
         assert decisions
         assert all(d.fault & BLOCKING_FAULTS and d.motion == "none" and not d.presence for d in decisions)
+
+
+def test_speech_beside_the_carrier_is_not_motion(shared_data: Path) -> None:
+    """Sibilants reach far above 20 kHz and lean to one side of the grid; nobody moves for that.
+
+    Spoken words and a hiss at full level, a clean 20 kHz tone at -20 dBFS added to each.
+    """
+    files = sorted((shared_data / "speech").glob("*.wav"))
+    assert len(files) == 9
+    for path in files:
+        audio = _audio(path)
+        time_s = np.arange(len(audio.samples)) / audio.sample_rate_hz
+        tone = 0.1 * np.cos(2 * np.pi * 20000.0 * time_s)[:, None]
+        mixed = AudioBlock((audio.samples + tone).astype(np.float32), audio.sample_rate_hz, 0)
+        pipeline = SensingPipeline(
+            Settings(), carrier_hz=20000.0, channels=1, sample_rate_hz=audio.sample_rate_hz
+        )
+        decisions = pipeline.process(mixed)
+        assert len(decisions) > 20
+        assert all(d.motion == "none" for d in decisions), path.name

@@ -16,6 +16,8 @@ NOISE_RATIO = 4.0
 LOWEST = 0.5
 SMOOTH_S, FALL_S, RISE_S = 0.16, 0.2, 1.0
 CREEP_DB_PER_S, LINE_CREEP_DB_PER_S = 0.3, 40.0
+#: Where the far end of a side rises too, it is a sound, not a mover.
+HISS_CREEP_DB_PER_S = 2.0
 #: Nobody walks straight at one speed for so far in a room; a tone seems to, for ever.
 LONGEST_WALK_M = 6.0
 #: Noise variance of 32-bit converters and of synthetic tones is above this; digital silence is not.
@@ -93,6 +95,7 @@ class FloorShape:
             np.float32(min(1.0, hop_s / RISE_S)),
             np.float32(10.0 ** (CREEP_DB_PER_S * hop_s / 10.0)),
             np.float32(10.0 ** (LINE_CREEP_DB_PER_S * hop_s / 10.0)),
+            np.float32(10.0 ** (HISS_CREEP_DB_PER_S * hop_s / 10.0)),
         )
         self.reset()
 
@@ -128,7 +131,7 @@ def is_lone_line(power: Float32Array) -> BoolArray:
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
 def _refer(  # type: ignore[no-untyped-def]
-    power, mean, level, walked_m, step_m, smooth, fall, rise, creep, line_creep, over_db
+    power, mean, level, walked_m, step_m, smooth, fall, rise, creep, line_creep, hiss_creep, over_db
 ):
     bins = len(power)
     for i in range(bins):
@@ -137,8 +140,12 @@ def _refer(  # type: ignore[no-untyped-def]
         around = np.mean(power[max(0, i - 3) : i + 4])
         level[i] = min(level[i], NOISE_RATIO * around)
         mean[i] = min(mean[i] + smooth * (power[i] - mean[i]), 3 * NOISE_RATIO * around)
+    ends = bins // 8
+    hiss_low = np.mean(mean[:ends]) > NOISE_RATIO * np.mean(level[:ends])
+    hiss_high = np.mean(mean[bins - ends :]) > NOISE_RATIO * np.mean(level[bins - ends :])
     for i in range(bins):
         above = mean[i] - level[i]
+        hiss = hiss_low if 2 * i < bins else hiss_high
         if above < 0:
             level[i] += fall * above
             walked_m[i] *= 0.9
@@ -150,7 +157,10 @@ def _refer(  # type: ignore[no-untyped-def]
             for k in range(i - 2, i + 3):
                 lone |= mean[k % bins] > LINE_RATIO * max(mean[(k + 4) % bins], mean[(k - 4) % bins])
             walked_m[i] = walked_m[i] + step_m[i] if lone else 0.0
-            level[i] *= line_creep if walked_m[i] > LONGEST_WALK_M else creep
+            if walked_m[i] > LONGEST_WALK_M:
+                level[i] *= line_creep
+            else:
+                level[i] *= hiss_creep if hiss else creep
         level[i] = max(level[i], LOWEST)
         over_db[i] = 10.0 * np.log10(power[i] / level[i] + 1e-6)
 

@@ -32,6 +32,8 @@ SMOOTH_S = 0.12
 HALF_SCORE_DB, SLOPE_DB = 6.0, 0.8
 #: How much of the mirror image counts as background: equal sides end at +3 dB.
 MIRROR_SHARE = 0.5
+#: Share of the grid at either end that no limb fills, and the median of noise under its mean.
+END_SHARE, MEDIAN_DB = 0.12, 1.0
 #: Speed at which what stays on both sides becomes background.
 ABSORB_DB_PER_S, RELEASE_DB_PER_S = 4.0, 6.0
 
@@ -53,6 +55,7 @@ class CfarDetector:
         self._velocity = velocity_mps.astype(np.float32)
         self._cells = max(1, round(PATCH_MPS / float(velocity_mps[1] - velocity_mps[0])) | 1)
         self._looks = max(1, round((SMOOTH_S + window_s) / hop_s))
+        self._ends = max(5, round(END_SHARE * len(velocity_mps)))
         self._absorb = ABSORB_DB_PER_S * hop_s
         self._release = RELEASE_DB_PER_S * hop_s
         self.reset()
@@ -65,11 +68,11 @@ class CfarDetector:
 
     def score(self, features: FeatureBlock) -> list[MotionScore]:
         """One `MotionScore` a frame of the block, in order."""
-        rows, bursts = features.log_power_db, features.broadband_db.tolist()
+        rows = features.log_power_db
         times, faults = features.time_s.tolist(), features.faults.tolist()
-        return [self._frame(times[i], rows[i], bursts[i], faults[i]) for i in range(len(times))]
+        return [self._frame(times[i], rows[i], faults[i]) for i in range(len(times))]
 
-    def _frame(self, time_s: float, row_db: Float32Array, burst_db: float, fault: int) -> MotionScore:
+    def _frame(self, time_s: float, row_db: Float32Array, fault: int) -> MotionScore:
         if fault & _BLOCKING:
             self.reset()
             return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault))
@@ -77,7 +80,7 @@ class CfarDetector:
         self._next = (self._next + 1) % self._looks
         major_db, minor_db, velocity, speed = _judge(
             row_db,
-            burst_db,
+            self._ends,
             row,
             self._recent,
             self._stays_db,
@@ -97,10 +100,14 @@ def _as_score(over_db: float) -> float:
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _judge(row_db, burst_db, row, recent, stays_db, velocity, cells, absorb, release):  # type: ignore[no-untyped-def]
+def _judge(row_db, ends, row, recent, stays_db, velocity, cells, absorb, release):  # type: ignore[no-untyped-def]
     """dB over background in the major and minor band, mean velocity and speed of what stands out."""
     looks, bins = recent.shape
+    # broadband sound lifts the far ends of the grid too, and what lies between them along a line
+    low_db, high_db = _burst_db(row_db[:ends]), _burst_db(row_db[bins - ends :])
     for i in range(bins):
+        along = (i - ends / 2) / (bins - ends)
+        burst_db = low_db + (high_db - low_db) * min(max(along, 0.0), 1.0)
         row[i] = 10.0 ** (0.1 * (row_db[i] - burst_db))
     half = cells // 2
     mean = np.empty(bins, dtype=np.float32)
@@ -136,3 +143,9 @@ def _judge(row_db, burst_db, row, recent, stays_db, velocity, cells, absorb, rel
     if energy > 0.0:
         return major_db, minor_db, moment / energy, extent / energy
     return major_db, minor_db, 0.0, 0.0
+
+
+@njit(cache=True)
+def _burst_db(end_db):  # type: ignore[no-untyped-def]
+    """Rise of one far end; the median, because a fast limb fills a few cells and a burst all of them."""
+    return max(0.0, np.median(end_db) + MEDIAN_DB)
