@@ -17,7 +17,7 @@ LOWEST = 0.5
 SMOOTH_S, FALL_S, RISE_S = 0.16, 0.2, 1.0
 CREEP_DB_PER_S, LINE_CREEP_DB_PER_S = 0.3, 40.0
 #: Where the far end of a side rises too, it is a sound, not a mover.
-HISS_CREEP_DB_PER_S = 2.0
+HISS_CREEP_DB_PER_S = 1.0
 #: Nobody walks straight at one speed for so far in a room; a tone seems to, for ever.
 LONGEST_WALK_M = 6.0
 #: Noise variance of 32-bit converters and of synthetic tones is above this; digital silence is not.
