@@ -35,7 +35,7 @@ class Command:
                     "noctule",
                     *(part.replace("JSONL", str(self.jsonl)) for part in arguments),
                 ],
-                env={**server.environment, **_channels(server), **environment},
+                env={**server.environment, **_stream(server), **environment},
                 cwd=server.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -125,11 +125,17 @@ def sensing(server: Server, *more: str, rate_hz: int | None = None) -> list[str]
     return ["run", "--headless", *card, "--jsonl", "JSONL", *more]
 
 
-def _channels(server: Server) -> dict[str, str]:
-    """Through ALSA's pulse plug-in a card takes any channel count, and fills up by mixing."""
+def _stream(server: Server) -> dict[str, str]:
+    """Settings of the stream where it goes through ALSA's pulse plug-in.
+
+    There a card takes any channel count, and fills up by mixing. And a short buffer loses samples that
+    nobody reports: with 0.06 s in room and product 3 of 14 sessions of 7 s had jumps of the direct
+    path, with 0.1 s none of 7, and none of 7 with both cores busy.
+    """
     if isinstance(server, Jack):
         return {}
-    return {"NOCTULE_AUDIO__INPUT_CHANNELS": str(server.microphones)}
+    channels = str(server.microphones)
+    return {"NOCTULE_AUDIO__INPUT_CHANNELS": channels, "NOCTULE_AUDIO__LATENCY_S": "0.1"}
 
 
 def _with_epoch(record: Record) -> Record:

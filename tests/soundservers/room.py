@@ -357,7 +357,7 @@ def main() -> int:
     parser.add_argument("--device", default="sim", help="sounddevice: what to open")
     parser.add_argument("--rate", type=int, default=96000)
     parser.add_argument("--block", type=int, default=2048)
-    parser.add_argument("--latency", type=float, default=0.06)
+    parser.add_argument("--latency", type=float, default=0.1)
     parser.add_argument("--client", default="room", help="jack: name of the client")
     parser.add_argument("--truth", type=Path, required=True)
     parser.add_argument("--scene", default="{}", help="JSON, or a file with it")

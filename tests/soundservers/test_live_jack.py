@@ -12,7 +12,7 @@ from tests.soundservers.servers import Jack, Server, until
 pytestmark = [pytest.mark.soundserver, pytest.mark.slow]
 
 LATER_S = 0.0375  # how much more delay the second room has; not a whole number of milliseconds
-BLOCK_S = 0.02  # the default of audio.block_s
+BLOCK_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def _sense(server: Server, **scene: float) -> Session:
     arguments = sensing(server, "--carrier-hz", "32000", "--seconds", "30")
     with (
         server.room(script=[["still", 3.5], ["walk", 2.0, 1.2]], **scene) as room,
-        noctule(server, *arguments) as run,
+        noctule(server, *arguments, NOCTULE_AUDIO__BLOCK_S=str(BLOCK_S)) as run,
     ):
         run.until_record(20.0)
         until(lambda: bool(room.wall_times("script_end")), 20.0, lambda: f"not over: {run.stderr}")

@@ -39,11 +39,16 @@ class Walk:
     cut_line: str
     stderr: str
 
+    @property
+    def disturbed(self) -> bool:
+        settled = between(self.records, self.sound_at + SETTLING_S, 1e12)
+        return self.room_flags > 0 or "dropped_samples" in {record["fault"] for record in settled}
+
 
 def watch(server: Server, script: list[list[Any]], carrier_hz: float) -> Walk:
-    """A session in which the room itself came too late says nothing of the product: once more then."""
+    """A session in which the server lost samples says nothing of the product: once more then."""
     walk = _watch(server, script, carrier_hz)
-    return walk if walk.room_flags == 0 else _watch(server, script, carrier_hz)
+    return _watch(server, script, carrier_hz) if walk.disturbed else walk
 
 
 def _watch(server: Server, script: list[list[Any]], carrier_hz: float) -> Walk:
