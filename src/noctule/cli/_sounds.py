@@ -72,7 +72,12 @@ def live_sound(settings: Settings, stop: threading.Event) -> Iterator[Sound]:
     stream.open()
     try:
         carrier_hz = _carrier_for(stream, settings)
-        level = choose_level(settings.emit.level_dbfs, settings.emit.ceiling_dbfs, carrier_hz)
+        level = choose_level(
+            settings.emit.level_dbfs,
+            settings.emit.ceiling_dbfs,
+            carrier_hz,
+            settings.emit.full_scale_spl_db,
+        )
         if level.reason:
             print(f"noctule: warning: level {level.reason}", file=sys.stderr)
         _play(stream, carrier_hz, level.amplitude, settings.emit.ramp_s)
