@@ -157,7 +157,11 @@ def _refer(  # type: ignore[no-untyped-def]
             for k in range(i - 2, i + 3):
                 lone |= mean[k % bins] > LINE_RATIO * max(mean[(k + 4) % bins], mean[(k - 4) % bins])
             walked_m[i] = walked_m[i] + step_m[i] if lone else 0.0
-            if walked_m[i] > LONGEST_WALK_M:
+            # lines on both sides have one cause and go together: alone, the later one would be a mover;
+            # equal frequencies differ by 2·v²/c in velocity, two cells at 4 m/s
+            image = bins - 1 - i
+            walked = max(walked_m[i], np.max(walked_m[max(0, image - 2) : image + 3]))
+            if lone and walked > LONGEST_WALK_M:
                 level[i] *= line_creep
             else:
                 level[i] *= hiss_creep if hiss else creep

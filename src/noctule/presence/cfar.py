@@ -30,8 +30,11 @@ PATCH_MPS = 0.35
 SMOOTH_S = 0.12
 #: dB over the background at which a score is one half, and the width of its slope.
 HALF_SCORE_DB, SLOPE_DB = 6.0, 0.8
-#: How much of the mirror image counts as background: equal sides end at +3 dB.
-MIRROR_SHARE = 0.5
+#: How much of the mirror image counts as background: equal sides end at +3 dB. Sidebands of equal
+#: frequency differ in velocity by 2·v²/c, two cells at 4 m/s: the mirror is looked at so far around.
+MIRROR_SHARE, MIRROR_CELLS = 0.5, 2
+#: A click is one look, however often it is averaged: its speckle reaches so far over its mean.
+SPECKLE_DB = 4.0
 #: Share of the grid at either end that no limb fills, and the median of noise under its mean.
 END_SHARE, MEDIAN_DB = 0.12, 1.0
 #: Speed at which what stays on both sides becomes background.
@@ -124,7 +127,8 @@ def _judge(row_db, ends, row, recent, stays_db, velocity, cells, absorb, release
     energy, moment, extent = 0.0, 0.0, 0.0
     for i in range(bins):
         mirror = bins - 1 - i
-        both_db = 10.0 * np.log10(1.0 + MIRROR_SHARE * max(patch[mirror] - 1.0, 0.0))
+        image = np.max(patch[max(0, mirror - MIRROR_CELLS) : mirror + MIRROR_CELLS + 1])
+        both_db = 10.0 * np.log10(1.0 + MIRROR_SHARE * max(image - 1.0, 0.0))
         over_db = 10.0 * np.log10(patch[i]) - both_db - min(stays_db[i], stays_db[mirror])
         speed = abs(velocity[i])
         in_major = MAJOR_BAND_MPS[0] <= speed <= MAJOR_BAND_MPS[1]
@@ -148,4 +152,5 @@ def _judge(row_db, ends, row, recent, stays_db, velocity, cells, absorb, release
 @njit(cache=True)
 def _burst_db(end_db):  # type: ignore[no-untyped-def]
     """Rise of one far end; the median, because a fast limb fills a few cells and a burst all of them."""
-    return max(0.0, np.median(end_db) + MEDIAN_DB)
+    rise_db = max(0.0, np.median(end_db) + MEDIAN_DB)
+    return rise_db + min(rise_db, SPECKLE_DB)
