@@ -70,7 +70,7 @@ def unpack_block(message: bytes | bytearray) -> tuple[CapturedBlock | None, int]
     end = HEADER.size + size
     if len(message) < end:
         return None, 0
-    samples = bytes(message[HEADER.size : end])
+    samples = bytes(memoryview(message)[HEADER.size : end])
     lost_before, play_began = bool(flags & LOST_BEFORE), bool(flags & PLAY_BEGAN)
     return CapturedBlock(first_sample, samples, wall_time_s, lost_before, play_began, xruns), end
 
@@ -125,7 +125,9 @@ class CallbackBridge:
         try:
             while self._unsent or self._waiting:
                 if not self._unsent:
-                    self._unsent = memoryview(pack_block(self._waiting.popleft()))
+                    # In one piece: the reader would wake up at the first of several.
+                    self._unsent = memoryview(b"".join(map(pack_block, self._waiting)))
+                    self._waiting.clear()
                 self._unsent = self._unsent[self._outlet.send(self._unsent) :]
         except OSError:
             # Full (BlockingIOError), or the sensor has left, which the main thread sees.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -74,13 +75,14 @@ class CardProcess:
     #: PortAudio asks every plug-in and server when it is loaded; a slow one may take seconds.
     OPEN_TIMEOUT_S = 20.0
     CLOSE_TIMEOUT_S = 3.0
-    RECEIVE_BYTES = 1 << 17
 
     def __init__(self, module: str = "noctule.audio.card_process") -> None:
         self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._commands: Connection | None = None
         self._samples: socket.socket | None = None
+        self._timeout_s = 0.0
+        self._scratch = memoryview(bytearray(1 << 16))
         self._arrived = bytearray()
 
     def open(self, request: StreamRequest) -> StreamFormat:
@@ -111,6 +113,7 @@ class CardProcess:
     def _start(self) -> None:
         self._commands, their_commands = Pipe()
         self._samples, their_samples = socket.socketpair()
+        self._timeout_s = 0.0
         self._arrived.clear()
         ends = [their_commands.fileno(), their_samples.fileno()]
         self._process = subprocess.Popen(
@@ -131,21 +134,29 @@ class CardProcess:
         """The next block, None when none came in time; DeviceLost when the process is gone."""
         if self._samples is None:
             raise DeviceLost("the sound card is not open")
-        self._samples.settimeout(timeout_s)
+        self._set_timeout(timeout_s)
         while True:
             block, length = unpack_block(self._arrived)
             if block is not None:
                 del self._arrived[:length]
                 return block
             try:
-                part = self._samples.recv(self.RECEIVE_BYTES)
-            except TimeoutError:
+                received = self._samples.recv_into(self._scratch)
+            except BlockingIOError:
                 return None
             except OSError:
-                part = b""
-            if not part:
+                received = 0
+            if not received:
                 raise DeviceLost("the sound system closed the stream")
-            self._arrived += part
+            self._arrived += self._scratch[:received]
+
+    def _set_timeout(self, timeout_s: float) -> None:
+        """In the kernel: Python's own time-out asks before each receive, and this runs all the time."""
+        if timeout_s != self._timeout_s:
+            assert self._samples is not None
+            limit = struct.pack("@ll", int(timeout_s), int(timeout_s % 1.0 * 1e6))
+            self._samples.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            self._timeout_s = timeout_s
 
     def command(self, *message: Any) -> None:
         """Send ("player", player), ("level", amplitude), ("play", sound) or ("send_every", (due, period))."""
