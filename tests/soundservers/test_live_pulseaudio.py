@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.soundserver, pytest.mark.slow]
 # What the server does by itself differs from run to run, so the room adds dirt of known time and size:
 # a third of a turn at 40 kHz at once, then 10 Hz for as long as somebody walks by.
 DIRT: dict[str, Any] = {"slips": [[4.5, 37]], "slews": [[6.0, 1.5, 250.0]]}
-SECONDS = 12
+SECONDS = 11
 
 
 def test_slews_and_gaps_are_faults_and_not_people(pulseaudio_96k: Server) -> None:
