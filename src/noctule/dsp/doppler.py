@@ -203,4 +203,5 @@ def _largest_step(baseband, first, window, hop, span, step):  # type: ignore[no-
                 after = x[at : min(end, at + 4 * span)]
                 re = np.median(after.real) - np.median(before.real)
                 im = np.median(after.imag) - np.median(before.imag)
-                step[f, c] = np.hypot(re, im)
+                # the levels differ by no more than the jump itself
+                step[f, c] = min(np.hypot(re, im), np.sqrt(largest))

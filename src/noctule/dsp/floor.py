@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from noctule.core.errors import NoctuleError
 from noctule.core.frames import BoolArray, Float32Array
 
 #: A sample more than 6 dB above the floor is not noise.
@@ -38,12 +39,18 @@ class WhiteNoise:
     def __init__(self, fft_velocity_mps: Float32Array, valid: BoolArray, velocity_max_mps: float) -> None:
         speed = np.abs(fft_velocity_mps)
         far = valid & (speed >= 0.7 * velocity_max_mps)
-        near = valid & (speed >= NEAR_MPS[0]) & (speed <= NEAR_MPS[1])
+        near = (speed >= NEAR_MPS[0]) & (speed <= NEAR_MPS[1])
         sides = [(band & (fft_velocity_mps < 0), band & (fft_velocity_mps > 0)) for band in (far, near)]
         # a carrier close to half the rate has one side only; each side is one stretch of FFT bins
         far_ends, near_ends = (
             [(int(i[0]), int(i[-1]) + 1) for i in map(np.flatnonzero, pair) if len(i) >= 4] for pair in sides
         )
+        if not far_ends or not near_ends:
+            fastest_mps = float(speed[valid].max())
+            raise NoctuleError(
+                f"the recording's rate carries velocities up to {fastest_mps:.2g} m/s, "
+                f"{0.75 * velocity_max_mps:.2g} m/s are needed"
+            )
         self._far_ends, self._near_ends = np.array(far_ends), np.array(near_ends)
         self.level: list[float] = []
 
