@@ -75,6 +75,9 @@ class CardProcess:
     #: PortAudio asks every plug-in and server when it is loaded; a slow one may take seconds.
     OPEN_TIMEOUT_S = 20.0
     CLOSE_TIMEOUT_S = 3.0
+    #: A lost card may never say good-bye; one that is only refused or silent should: a client that is killed
+    #: stalls its JACK server for seconds.
+    GIVE_UP_TIMEOUT_S = 1.0
 
     def __init__(self, module: str = "noctule.audio.card_process") -> None:
         self._module = module
@@ -167,14 +170,13 @@ class CardProcess:
             raise DeviceLost("the sound system closed the stream") from None
 
     def close(self, *, gently: bool) -> None:
-        """End the process: `gently` lets the sound fade out first. Never hangs."""
+        """Let the sound fade out and end the process; not `gently`: with little patience. Never hangs."""
         if self._process is None or self._commands is None or self._samples is None:
             return
         try:
             # The end of the commands tells the process to fade out and leave.
             self._commands.close()
-            if gently:
-                self._process.wait(self.CLOSE_TIMEOUT_S)
+            self._process.wait(self.CLOSE_TIMEOUT_S if gently else self.GIVE_UP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             pass
         finally:
