@@ -40,7 +40,7 @@ END_SHARE, MEDIAN_DB = 0.12, 1.0
 #: Speed at which what stays on both sides becomes background.
 ABSORB_DB_PER_S, RELEASE_DB_PER_S = 4.0, 6.0
 
-#: 10·log10(x) = ln(x) / this; the natural functions are twice as quick.
+#: 10·log10(x) = ln(x) / this; the natural logarithm is twice as quick.
 NEPER_PER_DB = math.log(10.0) / 10.0
 
 _BLOCKING = int(BLOCKING_FAULTS)
