@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -226,14 +227,16 @@ def moving_db(features: FeatureBlock, velocity_mps: float = 1.2) -> float:
     )
 
 
-def four_microphones(loud_db: float = 0.0, dead: bool = False, only: slice = slice(None)) -> FeatureBlock:
+def four_microphones(
+    loud_db: float = 0.0, dead: bool = False, only: Sequence[int] = (0, 1, 2, 3)
+) -> FeatureBlock:
     """A walker of 25 dB over the noise; microphone 2 with more noise, or dead."""
     room = Room(3.0, microphones=4)
     room.samples += room.reflector(1.2, 10.0 ** (25.0 / 20.0) * room.sigma / np.sqrt(343.0))
     room.samples[:, 2] += room.noise(room.sigma * 10.0 ** (loud_db / 20.0))[:, 2] if loud_db else 0.0
     if dead:
         room.samples[:, 2] = room.noise(room.sigma)[:, 2]
-    room.samples = room.samples[:, only]
+    room.samples = room.samples[:, list(only)]
     return room.features()
 
 
@@ -245,8 +248,8 @@ def test_one_noisy_microphone_of_four_costs_its_share_and_no_more(loud_db: float
 
 def test_a_dead_microphone_is_left_out() -> None:
     """A microphone that hears no carrier counts for nothing: as if there were three."""
-    with_dead, without = four_microphones(dead=True), four_microphones(only=slice(0, 2))
-    assert moving_db(with_dead) == pytest.approx(moving_db(without), abs=1.0)
+    with_dead, without = four_microphones(dead=True), four_microphones(only=(0, 1, 3))
+    np.testing.assert_allclose(with_dead.log_power_db, without.log_power_db, atol=0.01)
     assert not (with_dead.faults & int(BLOCKING_FAULTS)).any()
 
 

@@ -175,7 +175,7 @@ def test_sidebands_on_both_sides_are_not_motion(
     envelope = 1.0 + swing if kind == "amplitude" else np.exp(1j * swing)
     room.samples += room.carrier * (envelope - 1.0)[:, None]
     # lines just over the noise are absorbed by chance on one side first: a frame or two in 290
-    assert np.sum(seen(room).minor > 0.5) <= 2
+    assert np.sum(seen(room).minor > 0.5) <= 3
 
 
 @pytest.mark.parametrize("carrier_hz", CARRIERS_HZ)

@@ -37,7 +37,7 @@ class AudioSettings(_Section):
         None, ge=1, le=2, description="None: 2 where the device has them, else 1"
     )
     block_s: float = Field(0.02, ge=0.002, le=0.1, description="callback block; adds to the latency")
-    latency_s: float = Field(0.06, ge=0.0, le=1.0, description="asked of PortAudio")
+    latency_s: float = Field(0.1, ge=0.0, le=1.0, description="asked of PortAudio; 0.06 lost samples")
     queue_s: float = Field(
         2.0, ge=0.1, le=30.0, description="audio that may wait before the oldest is dropped"
     )

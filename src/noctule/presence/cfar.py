@@ -43,7 +43,8 @@ ABSORB_DB_PER_S, RELEASE_DB_PER_S = 4.0, 6.0
 #: 10·log10(x) = ln(x) / this; the natural logarithm is twice as quick.
 NEPER_PER_DB = math.log(10.0) / 10.0
 
-_BLOCKING = int(BLOCKING_FAULTS)
+#: A clock that turns shifts everything that stands still: it would read as somebody.
+_NOT_JUDGED = int(BLOCKING_FAULTS | Fault.CLOCK_SLEWING)
 _NONE = Fault(0)
 
 
@@ -79,7 +80,7 @@ class CfarDetector:
         return [self._frame(times[i], rows[i], faults[i]) for i in range(len(times))]
 
     def _frame(self, time_s: float, row_db: Float32Array, fault: int) -> MotionScore:
-        if fault & _BLOCKING:
+        if fault & _NOT_JUDGED:
             self.reset()
             return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault))
         row = self._recent[self._next]

@@ -238,6 +238,8 @@ class LiveSensor:
 
     def _give(self, decision: Decision) -> None:
         assert self._emission is not None
+        if decision.time_s <= self._last_time_s:
+            return  # a stall was already reported past this moment; time never goes back
         stream = self._stream
         moment = datetime.fromtimestamp(stream.wall_time_s(decision.time_s), UTC)
         record = decision.as_record()
