@@ -38,7 +38,7 @@ def test_a_carrier_that_stands_still_is_gone_whatever_its_phase(phase: float, ca
     assert db.max() < -120.0  # single precision: 2**-24 is -144 dB
 
 
-def test_fitting_a_constant_that_was_already_taken_off_changes_nothing() -> None:
+def test_the_fit_is_least_squares_under_the_window() -> None:
     """Both roads agree: least squares by numpy, and the two weighted means of the kernel."""
     rng = np.random.default_rng(1)
     window = np.hanning(202)[1:-1].astype(np.float32)

@@ -196,8 +196,8 @@ def test_bursts_are_not_motion(burst_s: float, burst_db: float, carrier_hz: floa
     """Keys, claps, sibilants: all velocities at once, every 1.3 s for a minute.
 
     Seen: the speckle of a click of 10 ms, wider than a patch, was major motion in every second click.
-    Cure: the more a row is lifted, the further it must stand out. One burst of 46 in ten may still
-    show for a frame or two at one microphone; it never becomes presence.
+    Cure: the more a row is lifted, the further it must stand out. With one microphone a burst may still
+    show for a frame or two (2 % of the frames at most); it never becomes presence.
     """
     room = Room(60.0, carrier_hz=carrier_hz)
     on = (room.t % 1.3 < burst_s) & (room.t > 2.0)
