@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,8 @@ class JsonLines:
 
     Parameters
     ----------
-    path : a file to write anew, or `-` for standard output.
+    path : a file, or `-` for standard output.
+    append : go on behind what the file holds, as a sensor that was restarted must; else write anew.
 
     Raises
     ------
@@ -33,10 +35,10 @@ class JsonLines:
         The file cannot be created, or the disk fills up.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, append: bool = False) -> None:
         self._name = "standard output" if str(path) == "-" else str(path)
         try:
-            self._file = sys.stdout if str(path) == "-" else _opened(Path(path))
+            self._file = sys.stdout if str(path) == "-" else _opened(Path(path), append)
         except OSError as error:
             raise OutputError(
                 f"{path}: cannot be written ({(error.strerror or str(error)).lower()})"
@@ -79,5 +81,14 @@ class JsonLines:
                 return
 
 
-def _opened(path: Path) -> TextIO:
-    return path.open("w", buffering=1, encoding="utf-8")
+def _opened(path: Path, append: bool) -> TextIO:
+    file = path.open("a" if append else "w", buffering=1, encoding="utf-8")
+    if append and path.is_file() and path.stat().st_size and not _ends_with_a_line(path):
+        file.write("\n")  # whoever wrote before was killed in mid-line
+    return file
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -26,7 +26,7 @@ def run(
     level_dbfs: Annotated[float | None, typer.Option(help="peak level of the tone")] = None,
     jsonl: Annotated[
         str | None,
-        typer.Option(help="write a JSON object a frame; '-': standard output (default if headless)"),
+        typer.Option(help="append a JSON object a frame; '-': standard output (default if headless)"),
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="stop after so long")] = None,
     config: Annotated[Path | None, typer.Option(help="settings file (TOML)")] = None,
@@ -93,7 +93,7 @@ def _records_to(path: str) -> Iterator[Sink]:
 
     if path == "-" and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)  # a reader wants each record now
-    with JsonLines(path) as lines:
+    with JsonLines(path, append=True) as lines:
         yield lines.write
 
 
