@@ -13,6 +13,10 @@ from typing import Self, TextIO
 from noctule.core.errors import NoctuleError
 
 
+#: One for all records: `json.dumps` with options makes a new one each time.
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
+
 class OutputError(NoctuleError):
     """The output is lost; going on with the next input would be for nothing."""
 
@@ -46,7 +50,7 @@ class JsonLines:
 
     def write(self, record: Mapping[str, object]) -> None:
         try:
-            self._file.write(json.dumps(record, allow_nan=False) + "\n")
+            self._file.write(_ENCODER.encode(record) + "\n")
         except BrokenPipeError:
             raise OutputClosedError from None
         except OSError as error:
