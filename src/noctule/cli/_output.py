@@ -12,7 +12,6 @@ from typing import Self, TextIO
 
 from noctule.core.errors import NoctuleError
 
-
 #: One for all records: `json.dumps` with options makes a new one each time.
 _ENCODER = json.JSONEncoder(allow_nan=False)
 
