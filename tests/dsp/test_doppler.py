@@ -30,8 +30,8 @@ def baseband_block(samples: np.ndarray, first_sample: int = 0, carrier_hz: float
     return BasebandBlock(shaped, BASEBAND_HZ, carrier_hz, first_sample)
 
 
-def mean_power_on_grid(audio: FloatArray, rate_hz: int, carrier_hz: int) -> tuple[FloatArray, FloatArray]:
-    """(velocity, mean power) of audio, by downconverter and spectrum."""
+def road_to_spectrum(rate_hz: int, carrier_hz: int) -> tuple[Downconverter, DopplerSpectrum]:
+    """The two stages from audio to Doppler power, as FeatureExtractor joins them."""
     down = Downconverter(sample_rate_hz=rate_hz, carrier_hz=carrier_hz, channels=1, settings=SETTINGS)
     spectrum = DopplerSpectrum(
         baseband_rate_hz=down.baseband_rate_hz,
@@ -40,6 +40,12 @@ def mean_power_on_grid(audio: FloatArray, rate_hz: int, carrier_hz: int) -> tupl
         sample_rate_hz=rate_hz,
         pass_edge_hz=down.plan.pass_edge_hz,
     )
+    return down, spectrum
+
+
+def mean_power_on_grid(audio: FloatArray, rate_hz: int, carrier_hz: int) -> tuple[FloatArray, FloatArray]:
+    """(velocity, mean power) of audio, by downconverter and spectrum."""
+    down, spectrum = road_to_spectrum(rate_hz, carrier_hz)
     rows = [
         spectrum.on_grid(frame, [1.0])
         for block in in_blocks(audio, rate_hz, 4800)
@@ -123,14 +129,7 @@ def test_velocities_a_recording_cannot_carry_are_not_valid() -> None:
 
 @pytest.mark.parametrize(("rate_hz", "carrier_hz"), [(44100, 20000), (96000, 40000), (250000, 90000)])
 def test_everywhere_else_the_whole_grid_is_valid(rate_hz: int, carrier_hz: int) -> None:
-    down = Downconverter(sample_rate_hz=rate_hz, carrier_hz=carrier_hz, channels=1, settings=SETTINGS)
-    spectrum = DopplerSpectrum(
-        baseband_rate_hz=down.baseband_rate_hz,
-        carrier_hz=carrier_hz,
-        settings=SETTINGS,
-        sample_rate_hz=rate_hz,
-        pass_edge_hz=down.plan.pass_edge_hz,
-    )
+    _, spectrum = road_to_spectrum(rate_hz, carrier_hz)
     assert spectrum.valid_bins.all()
 
 

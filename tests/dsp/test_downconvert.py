@@ -16,7 +16,8 @@ from tests.dsp.sounds import in_blocks, tone
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import AudioBlock, BasebandBlock, Fault
 from noctule.core.settings import FeatureSettings
-from noctule.dsp.downconvert import LOWEST_PRIVATE_CARRIER_HZ, PRIVACY_EDGE_HZ, Downconverter, plan_decimation
+from noctule.core.units import LOWEST_PRIVATE_CARRIER_HZ, PRIVACY_EDGE_HZ
+from noctule.dsp.downconvert import Downconverter, plan_decimation
 
 SETTINGS = FeatureSettings()
 RATES_HZ = (44100, 48000, 88200, 96000, 192000, 250000, 384000, 500000)

@@ -7,6 +7,11 @@ import math
 #: Speed of sound at 20 C, m/s. 331.3 * sqrt(1 + T/273.15).
 SPEED_OF_SOUND_MPS = 343.2
 
+#: Nothing below this may be recovered from a recording (promise to the people in the room).
+PRIVACY_EDGE_HZ = 16000.0
+#: Around a lower carrier the baseband would hold audible sound: replay may, recordings must not.
+LOWEST_PRIVATE_CARRIER_HZ = 17000.0
+
 
 def doppler_hz(radial_velocity_mps: float, carrier_hz: float) -> float:
     """Doppler shift of a reflector coming at `radial_velocity_mps`, exact: 2·v·f/(c−v)."""

@@ -29,9 +29,8 @@ from sigmf.validate import jsonschema
 
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import Fault
+from noctule.core.units import LOWEST_PRIVATE_CARRIER_HZ
 
-#: Around a lower carrier the baseband would hold audible sound.
-LOWEST_CARRIER_HZ = 17000.0
 #: A slower rate cannot carry a hand's Doppler; faster than sound cards go is radio.
 LOWEST_RATE_HZ, HIGHEST_CARRIER_HZ = 1000.0, 250000.0
 MOST_CHANNELS = 64
@@ -55,10 +54,10 @@ class Annotation:
 
 def refuse_audible_carrier(carrier_hz: float) -> None:
     """Raise NoctuleError where the band around the carrier would hold audible sound."""
-    if not carrier_hz >= LOWEST_CARRIER_HZ:
+    if not carrier_hz >= LOWEST_PRIVATE_CARRIER_HZ:
         raise NoctuleError(
             f"carrier {carrier_hz:g} Hz: around it lies audible sound, which is never recorded; "
-            f"recordings need {LOWEST_CARRIER_HZ:g} Hz or more"
+            f"recordings need {LOWEST_PRIVATE_CARRIER_HZ:g} Hz or more"
         )
 
 

@@ -19,12 +19,8 @@ from numba import njit
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import AudioBlock, BasebandBlock, Fault, Float32Array
 from noctule.core.settings import FeatureSettings
-from noctule.core.units import hz_per_mps
+from noctule.core.units import LOWEST_PRIVATE_CARRIER_HZ, PRIVACY_EDGE_HZ, hz_per_mps
 
-#: Nothing below this may be recovered from a recording (DESIGN.md, promises to the people in the room).
-PRIVACY_EDGE_HZ = 16000.0
-#: Below this carrier the band around it reaches into hearing; replay may, recordings must not.
-LOWEST_PRIVATE_CARRIER_HZ = 17000.0
 #: 500 kHz recorders cannot be decimated finely enough for carriers above this.
 HIGHEST_CARRIER_HZ = 200000.0
 #: Rotations looked up between two that are computed.

@@ -47,8 +47,8 @@ class FeatureExtractor:
 
     Attributes
     ----------
-    latency_s : from a sample's arrival to the frame that uses it, at most: low-pass, decimation step
-        and hop. The window (`window_s`) is not in it.
+    latency_s : from a sample's arrival to the frame that uses it, at most: front end and hop. The
+        window (`window_s`) is not in it.
     """
 
     def __init__(
