@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from noctule.simulate.medium import Medium, MovingAir
-from noctule.simulate.parts import FloatArray, generator
+from noctule.simulate.parts import Displacement, FloatArray, generator
 from noctule.simulate.room import Images, Room, mirror_images
-from noctule.simulate.transducers import Band, DeviceMotion, Envelope, Transducers, slow_times
+from noctule.simulate.transducers import Band, Envelope, Transducers, slow_times
 
 ComplexArray = npt.NDArray[np.complex128]
 
@@ -67,7 +67,7 @@ class StillField:
         seed: int,
         airflow_mps: float,
         envelope: Envelope | None,
-        device_motion_m: DeviceMotion | None,
+        device_motion_m: Displacement | None,
     ) -> None:
         paths = still_paths(room, transducers, medium.air_nepers_per_m, generator(seed, "glints"))
         self._groups = [
@@ -99,7 +99,7 @@ class _Group:
         self._turning, self._strongest = paths.turning[strongest], phasors[strongest]
 
     def pressure(
-        self, first_sample: int, count: int, envelope: Envelope | None, device_motion_m: DeviceMotion | None
+        self, first_sample: int, count: int, envelope: Envelope | None, device_motion_m: Displacement | None
     ) -> ComplexArray:
         band = self._band
         late = self._air.lateness(np.arange(first_sample, first_sample + count) / band.rate_hz)
@@ -128,7 +128,7 @@ class _Group:
         spectrum = np.fft.fft(given, size)[:, None] * np.fft.fft(self._response, size, axis=0)
         return np.asarray(np.fft.ifft(spectrum, axis=0)[before : before + count])
 
-    def _shaken(self, device_motion_m: DeviceMotion, first_sample: int, count: int) -> ComplexArray:
+    def _shaken(self, device_motion_m: Displacement, first_sample: int, count: int) -> ComplexArray:
         """What moving the device does to the group, relative to its rest; the direct path moves with it."""
         slow_s = slow_times(first_sample, count, self._band, SHAKE_HZ)
         shift = device_motion_m(slow_s)

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from noctule.simulate.clutter import aimed
 from noctule.simulate.medium import Medium, MovingAir
 from noctule.simulate.occlusion import Obstacles, lit_share
-from noctule.simulate.parts import FloatArray, Mover
+from noctule.simulate.parts import Displacement, FloatArray, Mover
 from noctule.simulate.propagate import BLOCK, KNOT_MARGIN, Ends, echoes
 from noctule.simulate.resample import Decimator, Interpolator
 from noctule.simulate.room import Room, mirror_images
-from noctule.simulate.transducers import Band, DeviceMotion, Envelope, Transducers, slow_times
+from noctule.simulate.transducers import Band, Envelope, Transducers, slow_times
 
 Complex64Array = npt.NDArray[np.complex64]
 
@@ -58,7 +58,7 @@ class Echo:
         others: Sequence[Standing],
         airflow_mps: float,
         envelope: Envelope | None,
-        device_motion_m: DeviceMotion | None,
+        device_motion_m: Displacement | None,
     ) -> None:
         self._room, self._medium, self._band, self._mover = room, medium, band, mover
         self._others, self._envelope, self._device_motion_m = others, envelope, device_motion_m

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from noctule.simulate.clutter import StillField
 from noctule.simulate.echo import Echo, Standing
 from noctule.simulate.medium import Medium
-from noctule.simulate.parts import FloatArray, Mover
+from noctule.simulate.parts import Displacement, Mover
 from noctule.simulate.room import Room
-from noctule.simulate.transducers import Band, DeviceMotion, Envelope, Transducers
+from noctule.simulate.transducers import Band, Envelope, Transducers
 
 Complex64Array = npt.NDArray[np.complex64]
 
@@ -42,7 +42,7 @@ class ToneField:
         people: Sequence[Standing] = (),
         airflow_mps: float = 0.0,
         envelope: Envelope | None = None,
-        device_motion_m: DeviceMotion | None = None,
+        device_motion_m: Displacement | None = None,
     ) -> None:
         self.band = band
         self.medium = Medium(carrier_hz, room.speed_of_sound_mps, room.air_nepers_per_m(carrier_hz))

@@ -12,6 +12,7 @@ degrees in scene files, counter-clockwise from +x.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
@@ -21,6 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 FloatArray = npt.NDArray[np.float64]
 Vector = tuple[float, float, float]
+#: Displacement in metres: (times,) seconds to (times, 3).
+Displacement = Callable[[FloatArray], FloatArray]
 
 #: Pascal, the reference of dB SPL.
 REFERENCE_PRESSURE_PA = 20e-6
@@ -108,6 +111,14 @@ class MoverPart(Part):
     def airflow_mps(self) -> float:
         """By how much its wind lets the speed of sound fluctuate, m/s rms (measured: 0.016-0.03)."""
         return 0.0
+
+    def sound(self, rng: np.random.Generator) -> Sound | None:
+        """The noise it makes while it moves; None: nothing worth hearing."""
+        return None
+
+    def device_motion_m(self, rng: np.random.Generator) -> Displacement | None:
+        """How it shakes the whole device; None: not at all."""
+        return None
 
 
 class Sound(Protocol):

@@ -12,8 +12,6 @@ from noctule.simulate.parts import FloatArray
 
 #: The tone's complex envelope: (first_sample, count) at the band's rate to complex128 (count,).
 Envelope = Callable[[int, int], npt.NDArray[np.complex128]]
-#: Displacement of the whole device in metres: (times,) seconds to (times, 3).
-DeviceMotion = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
