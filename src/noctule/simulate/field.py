@@ -45,7 +45,7 @@ class ToneField:
         device_motion_m: Displacement | None = None,
     ) -> None:
         self.band = band
-        self.medium = Medium(carrier_hz, room.speed_of_sound_mps, room.air_nepers_per_m(carrier_hz))
+        self.medium = Medium(carrier_hz, room.speed_of_sound_mps, float(room.air_nepers_per_m(carrier_hz)))
         self.microphones = len(transducers.microphones_m)
         surroundings = (room, transducers, self.medium, band)
         self._still = StillField(*surroundings, seed, airflow_mps, envelope, device_motion_m)

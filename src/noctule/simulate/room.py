@@ -72,10 +72,10 @@ class Room(Part):
     def speed_of_sound_mps(self) -> float:
         return speed_of_sound_mps(self.temperature_c)
 
-    def air_nepers_per_m(self, frequency_hz: float) -> float:
+    def air_nepers_per_m(self, frequency_hz: FloatArray | float) -> FloatArray:
         """Amplitude falls as exp(-nepers·metres)."""
         db = absorption_db_per_m(frequency_hz, self.temperature_c, self.humidity_percent)
-        return float(db) * self.air_absorption_factor / float(DB_PER_NEPER)
+        return np.asarray(db * self.air_absorption_factor / DB_PER_NEPER)
 
     def contains(self, point_m: Vector | FloatArray) -> bool:
         point = np.asarray(point_m)
