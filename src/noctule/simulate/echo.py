@@ -28,6 +28,8 @@ Complex64Array = npt.NDArray[np.complex64]
 SLOWER, FASTER = (16, 8, 4, 2), (2, 3, 4, 6, 8, 12)
 #: Share of the Nyquist frequency that a slower rate carries.
 CARRIED = 0.8
+#: At most so many knots are passed in one block of the renderer.
+KNOTS_A_BLOCK = 1.6
 #: Ways over walls: at most so many for a mover, none weaker than this against the strongest.
 MOST_PATHS, WEAKEST_PATH_DB = 6, -24.0
 #: How often shadows are looked up, and the delay of the tone's envelope.
@@ -67,7 +69,7 @@ class Echo:
         self._ends, self._pairs = self._choose_paths(transducers, duration_s)
         self._longest_leg_s = self._ends.longest_leg_m(room.size_m) / medium.speed_of_sound_mps
         self._interpolator, self._decimator = _rate_changers(
-            2.1 * mover.highest_speed_mps * medium.wavenumber, band
+            2.1 * mover.highest_speed_mps * medium.wavenumber, mover.knot_rate_hz, band
         )
 
     def pressure(self, first_sample: int, count: int) -> Complex64Array:
@@ -195,13 +197,18 @@ class Echo:
         return np.asarray(np.interp(left, np.arange(first, last + 1), given), np.complex64)
 
 
-def _rate_changers(fastest_hz: float, band: Band) -> tuple[Interpolator | None, Decimator | None]:
+def _rate_changers(
+    fastest_hz: float, knot_rate_hz: float, band: Band
+) -> tuple[Interpolator | None, Decimator | None]:
+    # a mover that shakes little but quickly is slow, yet a block must not step over its knots
+    least_hz = BLOCK * knot_rate_hz / KNOTS_A_BLOCK
     for divisor in SLOWER:
-        if fastest_hz <= CARRIED / 2 * band.rate_hz / divisor:
+        if fastest_hz <= CARRIED / 2 * band.rate_hz / divisor and least_hz <= band.rate_hz / divisor:
             return Interpolator(divisor, CARRIED), None
-    if fastest_hz + band.stop_hz <= band.rate_hz:  # what aliases lands behind the band's edge
+    least_hz = max(least_hz, fastest_hz + band.stop_hz)  # what aliases lands behind the band's edge
+    if least_hz <= band.rate_hz:
         return None, None
-    factor = next((one for one in FASTER if fastest_hz + band.stop_hz <= one * band.rate_hz), FASTER[-1])
+    factor = next((one for one in FASTER if least_hz <= one * band.rate_hz), FASTER[-1])
     return None, Decimator(factor, band.pass_hz, band.stop_hz, factor * band.rate_hz)
 
 
