@@ -135,4 +135,4 @@ def _turned(heading_rad: float, tilt_rad: float) -> FloatArray:
     c, s = math.cos(tilt_rad), math.sin(tilt_rad)
     up = np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])
     c, s = math.cos(heading_rad), math.sin(heading_rad)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ up
+    return np.asarray(np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ up)
