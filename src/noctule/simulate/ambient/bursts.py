@@ -152,6 +152,7 @@ def _density(part: NoiseBursts, tilt_db: float) -> Callable[[FloatArray], FloatA
 
 _FALLING = ((300.0, 0.0), (3000.0, 0.0), (20000.0, -30.0), (60000.0, -50.0), (150000.0, -80.0))
 _HISSING = ((1000.0, -25.0), (6000.0, 0.0), (10000.0, -3.0), (20000.0, -18.0), (40000.0, -35.0), (1e5, -60.0))
+_CLINKING = ((2000.0, -30.0), (15000.0, -3.0), (35000.0, 0.0), (60000.0, -5.0), (150000.0, -25.0))
 _FLAT = ((500.0, -20.0), (10000.0, 0.0), (60000.0, -6.0), (150000.0, -25.0))
 
 
@@ -247,6 +248,17 @@ class RunningWater(NoiseBursts):
     )
 
 
+class Keys(NoiseBursts):
+    """Jingling keys: many short clinks, strongest above hearing."""
+
+    kind: Literal["keys"] = "keys"
+    label: ClassVar[str] = "keys"
+    character = Character(
+        (50.0, 80.0), _CLINKING, (0.004, 0.025), (0.003, 0.12), (0.3, 5.0), (0.7, 1.4), 0.05, 0.3, decay=5.0
+    )
+
+
 BURSTS = (
+    Keys,
     Sibilants, Cough, Clap, Hiss, SlidingChair, Footsteps, Typing, PaperRustle, Zip, RunningWater,
 )  # fmt: skip
