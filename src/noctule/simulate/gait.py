@@ -27,7 +27,7 @@ def cycle_rate_hz(body: Body, speed_mps: FloatArray) -> FloatArray:
 
 
 def _waves(phases: tuple[float, ...]) -> FloatArray:
-    """One wave for each extreme, 1 there and 0 at the others, as Fourier series (extremes, 2·harmonics + 1)."""
+    """A wave for each extreme, 1 there and 0 at the others, as Fourier series (extremes, coefficients)."""
     grid = np.arange(512) / 512
     found = []
     ends = [*phases, phases[0] + 1.0]
@@ -58,8 +58,9 @@ def walk(body: Body, phase: FloatArray, speed_mps: FloatArray, swing: float = 1.
     swing : how far the arms swing, 1 usual.
     """
     relative = np.maximum(speed_mps, 0.0) / body.standing_pelvis_m
-    low = np.minimum(relative, 0.5) / 0.5  # small at small speeds, full from half a hip height a second on
-    step_m = 0.5 * 1.346 * np.sqrt(relative) * body.standing_pelvis_m
+    low = np.tanh(relative / 0.4)  # small at small speeds, full from half a hip height a second on
+    soft = 1.6 * np.tanh(relative / 1.6)
+    step_m = 0.5 * 1.346 * np.sqrt(relative + 1e-4) * body.standing_pelvis_m
     reach = np.arcsin(np.clip(step_m / (2.0 * (body.thigh_m + body.shank_m)), 0.0, 0.7))
     rows = np.tile(posture.angles(body), (len(phase), 1))
     for side, offset in (("left", 0.0), ("right", 0.5)):
@@ -67,18 +68,16 @@ def walk(body: Body, phase: FloatArray, speed_mps: FloatArray, swing: float = 1.
         rows[:, ANGLE[f"{side}_hip"]] = (reach + 5.0 * _DEGREE * low) * (turns @ _HIP[1]) + (
             -reach + 2.0 * _DEGREE * low
         ) * (turns @ _HIP[0])
-        bend = np.stack([15.0 * low, 3.0 + 0.0 * low, 42.0 * low + 16.0 * np.minimum(relative, 1.5) * low], -1)
+        bend = np.stack([15.0 * low, 3.0 + 0.0 * low, 42.0 * low + 16.0 * soft * low], -1)
         rows[:, ANGLE[f"{side}_knee"]] = _DEGREE * (bend * (turns @ _KNEE.T)).sum(-1)
         lift = np.stack([0.0 * low, -9.0 * low, 9.0 * low, -17.0 * low], -1)
         rows[:, ANGLE[f"{side}_foot"]] = _DEGREE * (lift * (turns @ _FOOT.T)).sum(-1)
         arm = np.cos(2.0 * np.pi * (phase + offset))
-        rows[:, ANGLE[f"{side}_raise"]] = _DEGREE * (3.0 - swing * 17.0 * np.minimum(relative, 1.6) * arm)
-        rows[:, ANGLE[f"{side}_elbow"]] = _DEGREE * (
-            9.0 + swing * 13.0 * np.minimum(relative, 1.6) * (1.0 - arm)
-        )
+        rows[:, ANGLE[f"{side}_raise"]] = _DEGREE * (3.0 - swing * 17.0 * soft * arm)
+        rows[:, ANGLE[f"{side}_elbow"]] = _DEGREE * (9.0 + swing * 13.0 * soft * (1.0 - arm))
     turn = 2.0 * np.pi * phase
-    rows[:, ANGLE["turn"]] = -4.0 * _DEGREE * np.minimum(relative, 1.5) * np.cos(turn)
-    rows[:, ANGLE["twist"]] = 8.0 * _DEGREE * np.minimum(relative, 1.5) * np.cos(turn)
+    rows[:, ANGLE["turn"]] = -4.0 * _DEGREE * soft * np.cos(turn)
+    rows[:, ANGLE["twist"]] = 8.0 * _DEGREE * soft * np.cos(turn)
     rows[:, ANGLE["lean"]] = _DEGREE * (2.0 * low + 0.8 * low * np.sin(2.0 * turn))
     rows[:, ANGLE["pelvis_y_m"]] = 0.02 * low * np.sin(turn - 0.6)
     rows[:, ANGLE["pelvis_x_m"]] = 0.012 * low * np.sin(2.0 * turn + 0.8)

@@ -69,6 +69,12 @@ class Space:
                 break
         return float(x), float(y), z_m
 
+    def clear(self, start: tuple[float, ...], end: tuple[float, ...], margin_m: float = 0.45) -> bool:
+        """Whether the straight way over the floor keeps away from the device."""
+        a, b, device = (np.array(one[:2]) for one in (start, end, self.device_m))
+        along = float(np.clip((device - a) @ (b - a) / max((b - a) @ (b - a), 1e-9), 0.0, 1.0))
+        return bool(np.linalg.norm(a + along * (b - a) - device) >= margin_m)
+
 
 class Part(BaseModel):
     """A table of a scene file. Fields carry their unit in the name and their allowed range."""

@@ -1,0 +1,134 @@
+"""What actions have in common: postures over time at a place, joined smoothly to what was before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from noctule.core.frames import Motion
+from noctule.simulate import posture
+from noctule.simulate.body import Body, in_room
+from noctule.simulate.parts import FloatArray
+from noctule.simulate.pose import JOINT, Pose, Posture, Stance
+from noctule.simulate.smooth import minimum_jerk, step
+
+#: Time in which an action goes over from the stance it began in, and the speed of that where it is far.
+BLEND_S, BLEND_MPS = 0.35, 0.7
+#: Pauses longer than this are no motion.
+PAUSE_S = 1.0
+
+#: Whoever rests for longer does nothing new.
+LONGEST_LOOK_S = 120.0
+
+OverTime = Callable[[FloatArray], FloatArray]
+#: (from, to, what) in seconds of the action; nothing else in between.
+Motions = Sequence[tuple[float, float, Motion]]
+
+
+class Performance:
+    """An action under way.
+
+    Parameters
+    ----------
+    rows : (times,) seconds to postures (times, angles).
+    place_m, heading_rad : (times,) to (times, 2) and (times,).
+    motions : when it moves, and how.
+    posture_after : how the person rests afterwards.
+    settle : whether the stance's own joints are left for the action's; else it goes on from them.
+    """
+
+    def __init__(
+        self,
+        body: Body,
+        stance: Stance,
+        duration_s: float,
+        rows: OverTime,
+        *,
+        place_m: OverTime | None = None,
+        heading_rad: OverTime | None = None,
+        motions: Motions = (),
+        posture_after: Posture | None = None,
+        settle: bool = True,
+    ) -> None:
+        self.duration_s = duration_s
+        self._body, self._rows, self._motions = body, rows, motions
+        here, facing = np.array([[stance.x_m, stance.y_m]]), np.array([stance.heading_rad])
+        self._place_m = place_m or (lambda time_s: np.repeat(here, len(time_s), 0))
+        self._heading_rad = heading_rad or (lambda time_s: np.repeat(facing, len(time_s)))
+        self._offset_m = np.zeros_like(stance.joints_m)
+        self._offset_m = stance.joints_m - self._joints(np.zeros(1))[0]
+        far_m = float(np.abs(self._offset_m).max())
+        self._blend_s = max(BLEND_S, 1.5 * far_m / BLEND_MPS) if settle else np.inf
+        at_end = self._joints(np.array([duration_s]))[0]
+        pelvis = at_end[JOINT["pelvis"]]
+        self.end = Stance(
+            float(pelvis[0]),
+            float(pelvis[1]),
+            float(self._heading_rad(np.array([duration_s]))[0]),
+            posture_after or stance.posture,
+            at_end,
+        )
+        self.highest_speed_mps = self._fastest_mps()
+
+    def pose(self, time_s: FloatArray) -> Pose:
+        return Pose(self._joints(np.asarray(time_s)), np.zeros(len(time_s)))
+
+    def motion(self, time_s: FloatArray) -> list[Motion]:
+        found: list[Motion] = ["none"] * len(time_s)
+        for low, high, what in self._motions:
+            for n in np.flatnonzero((time_s >= low) & (time_s < high)):
+                found[n] = what
+        return found
+
+    def _joints(self, time_s: FloatArray) -> FloatArray:
+        own = posture.joints(self._body, self._rows(time_s))
+        joints = in_room(own, self._place_m(time_s), self._heading_rad(time_s))
+        left = 1.0 if np.isinf(getattr(self, "_blend_s", np.inf)) else 1.0 - step(time_s / self._blend_s)
+        return np.asarray(joints + np.multiply.outer(left * np.ones(len(time_s)), self._offset_m))
+
+    def _fastest_mps(self) -> float:
+        """Of any joint, with something in hand for the surface around it."""
+        rate_hz = 60.0
+        count = max(3, int(min(self.duration_s, LONGEST_LOOK_S) * rate_hz))
+        joints = self._joints(np.arange(count) / rate_hz)
+        return float(1.15 * np.linalg.norm(np.diff(joints, axis=0), axis=-1).max() * rate_hz + 0.05)
+
+
+class Keyframes:
+    """Postures at given times, and from one to the next as hands go (minimum jerk).
+
+    Parameters
+    ----------
+    frames : (arrives at, leaves at, posture row) in rising order; the first arrives at 0.
+    """
+
+    def __init__(self, frames: Sequence[tuple[float, float, FloatArray]]) -> None:
+        self._frames = frames
+
+    @property
+    def duration_s(self) -> float:
+        return self._frames[-1][1]
+
+    def __call__(self, time_s: FloatArray) -> FloatArray:
+        rows = np.tile(self._frames[0][2], (len(time_s), 1))
+        for (_, leaves_s, before), (arrives_s, _, after) in zip(
+            self._frames[:-1], self._frames[1:], strict=True
+        ):
+            share = minimum_jerk((time_s - leaves_s) / (arrives_s - leaves_s))
+            rows += share[:, None] * (after - before)
+        return rows
+
+    def motions(self, what: Motion) -> list[tuple[float, float, Motion]]:
+        """Every move, short pauses between two included."""
+        moves: list[tuple[float, float, Motion]] = []
+        for (_, leaves_s, before), (arrives_s, _, after) in zip(
+            self._frames[:-1], self._frames[1:], strict=True
+        ):
+            if np.array_equal(before, after):
+                continue
+            if moves and leaves_s - moves[-1][1] < PAUSE_S:
+                moves[-1] = (moves[-1][0], arrives_s, what)
+            else:
+                moves.append((leaves_s, arrives_s, what))
+        return moves

@@ -1,0 +1,428 @@
+"""Sitting down, sitting, standing up, and what hands and trunks do meanwhile: minor motion.
+
+Hands go from place to place with minimum jerk (Flash & Hogan 1985). How far and how fast is drawn around
+usual values [A]: peak hand speeds of 0.3 to 1.2 m/s, as in everyday reaching.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import Field
+
+from noctule.simulate import posture
+from noctule.simulate.body import Body
+from noctule.simulate.doing import Keyframes, Performance
+from noctule.simulate.parts import FloatArray
+from noctule.simulate.pose import JOINT, Action, Doing, Stance
+from noctule.simulate.posture import ANGLE
+from noctule.simulate.sequence import Sequence
+from noctule.simulate.smooth import Wander, minimum_jerk, step
+from noctule.simulate.walking import rest
+
+Seconds = Annotated[float, Field(gt=0.0, le=86400.0)]
+
+#: Where hands are, by angles of the right arm in radians: raise, spread, elbow, inwards. [A]
+_PLACES: dict[str, tuple[float, float, float, float]] = {
+    "lap": (0.25, 0.05, 0.9, 0.35),
+    "desk": (0.55, 0.12, 0.95, 0.25),
+    "reach": (1.15, 0.15, 0.15, 0.0),
+    "far_side": (0.95, 0.75, 0.3, -0.3),
+    "ear": (0.75, 0.45, 2.1, 0.25),
+    "mouth": (0.85, 0.2, 1.95, 0.65),
+    "across": (0.8, -0.15, 0.75, 0.75),
+    "aside": (0.7, 0.45, 0.7, -0.25),
+    "up": (1.5, 0.5, 0.9, 0.0),
+    "side": (0.1, 0.05, 0.15, 0.0),
+}
+_ARM = ("raise", "spread", "elbow", "inwards")
+
+
+def seated_row(body: Body, pelvis_m: float, hands: str = "lap") -> FloatArray:
+    """Sitting on a seat that holds the hips at `pelvis_m`, shanks upright, feet on the floor."""
+    low = (pelvis_m - body.shank_m - body.ankle_height_m) / body.thigh_m
+    hip = math.acos(float(np.clip(low, -0.5, 0.95)))
+    row = posture.angles(
+        body, pelvis_z_m=pelvis_m, left_hip=hip, left_knee=hip, right_hip=hip, right_knee=hip, lean=0.05
+    )
+    for side in ("left", "right"):
+        row = _hand(row, side, hands)
+    return row
+
+
+def _base(body: Body, stance: Stance) -> FloatArray:
+    """The row in which a person rests in that stance."""
+    if stance.posture == "seated":
+        return seated_row(body, float(stance.joints_m[JOINT["pelvis"], 2]))
+    return posture.angles(body)
+
+
+def _hand(row: FloatArray, side: str, place: str, rng: np.random.Generator | None = None) -> FloatArray:
+    """The same row with a hand elsewhere; with a generator, not quite there."""
+    moved = row.copy()
+    for name, value in zip(_ARM, _PLACES[place], strict=True):
+        near = 0.0 if rng is None else rng.normal(0.0, 0.08)
+        moved[ANGLE[f"{side}_{name}"]] = value + near
+    return moved
+
+
+class SitDown(Action):
+    """On a seat right behind."""
+
+    do: Literal["sit_down"] = "sit_down"
+    seat_height_m: float = Field(0.45, ge=0.3, le=0.6)
+    takes_s: float = Field(1.6, ge=0.7, le=4.0)
+
+    def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
+        if stance.posture == "seated":
+            raise ValueError("cannot sit_down: sits already")
+        return _seat(body, stance, self.seat_height_m + 0.05, self.takes_s, down=True)
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(seat_height_m=rng.uniform(0.38, 0.55), takes_s=rng.uniform(0.9, 2.5))
+
+
+class StandUp(Action):
+    do: Literal["stand_up"] = "stand_up"
+    takes_s: float = Field(1.5, ge=0.7, le=4.0)
+
+    def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
+        if stance.posture == "standing":
+            raise ValueError("cannot stand_up: stands already")
+        return _seat(body, stance, float(stance.joints_m[JOINT["pelvis"], 2]), self.takes_s, down=False)
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(takes_s=rng.uniform(0.9, 2.5))
+
+
+def _seat(body: Body, stance: Stance, pelvis_m: float, takes_s: float, *, down: bool) -> Performance:
+    """Between standing and sitting: the feet stay, the trunk leans forward on the way."""
+    seated, standing = seated_row(body, pelvis_m), posture.angles(body)
+    back_m = body.thigh_m * math.sin(seated[ANGLE["left_hip"]])
+    # who stands up has the feet in front of where the hips are now
+    feet_m = 0.0 if down else back_m
+    leg_m = (body.thigh_m, body.shank_m)
+
+    def rows(time_s: FloatArray) -> FloatArray:
+        share = minimum_jerk(time_s / takes_s)
+        share = share if down else 1.0 - share
+        out = standing + share[:, None] * (seated - standing)
+        out[:, ANGLE["pelvis_x_m"]] = feet_m - back_m * share
+        out[:, ANGLE["lean"]] += 0.7 * np.sin(np.pi * minimum_jerk(time_s / takes_s)) ** 2
+        # two bones between hip and ankle: the law of cosines
+        ahead, high = back_m * share, out[:, ANGLE["pelvis_z_m"]] - body.ankle_height_m
+        distance = np.minimum(np.hypot(ahead, high), 0.9999 * sum(leg_m))
+        a, b = leg_m
+        inner = np.arccos(np.clip((a * a + b * b - distance**2) / (2 * a * b), -1.0, 1.0))
+        at_hip = np.arccos(np.clip((a * a + distance**2 - b * b) / (2 * a * distance), -1.0, 1.0))
+        for side in ("left", "right"):
+            out[:, ANGLE[f"{side}_hip"]] = np.arctan2(ahead, high) + at_hip
+            out[:, ANGLE[f"{side}_knee"]] = np.pi - inner
+            out[:, ANGLE[f"{side}_foot"]] = np.pi - inner - np.arctan2(ahead, high) - at_hip
+        return out
+
+    return Performance(
+        body,
+        stance,
+        takes_s,
+        rows,
+        motions=[(0.0, takes_s, "major")],
+        posture_after="seated" if down else "standing",
+    )
+
+
+class Sit(Action):
+    """Still, but for breath."""
+
+    do: Literal["sit"] = "sit"
+    for_s: Seconds = 10.0
+
+    def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
+        if stance.posture != "seated":
+            raise ValueError("cannot sit while standing: sit_down comes first")
+        return rest(body, stance, self.for_s, rng)
+
+
+class _Minor(Action):
+    """Movements of hands, head or trunk in place, standing or seated."""
+
+    def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
+        frames = Keyframes(self._frames(_base(body, stance), rng))
+        return Performance(body, stance, frames.duration_s + 0.1, frames, motions=frames.motions("minor"))
+
+    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[tuple[float, float, FloatArray]]:
+        """(arrives at, leaves at, row), from the base and back to it."""
+        raise NotImplementedError
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls()
+
+
+def _path(
+    base: FloatArray, rng: np.random.Generator, *stops: tuple[FloatArray, float]
+) -> list[tuple[float, float, FloatArray]]:
+    """From the base over each (row, how long to stay there) and back, at the speed of hands."""
+    frames = [(0.0, 0.05, base)]
+    for row, stays_s in (*stops, (base, 0.05)):
+        before = frames[-1]
+        far = float(np.abs(row - before[2]).max())
+        takes_s = max(0.4, far / rng.uniform(0.5, 1.3))  # [A] rad/s: a hand peaks at 0.5 to 1.3 m/s
+        arrives_s = before[1] + takes_s
+        frames.append((arrives_s, arrives_s + stays_s, row))
+    return frames
+
+
+class Reach(_Minor):
+    """To something on the table and back, leaning after it."""
+
+    do: Literal["reach"] = "reach"
+    side: Literal["left", "right"] = "right"
+
+    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+        row = _hand(base, self.side, ("reach", "far_side")[rng.integers(2)], rng)
+        row[ANGLE["lean"]] += rng.uniform(0.05, 0.3)
+        row[ANGLE["twist"]] += rng.uniform(0.0, 0.2) * (1 if self.side == "right" else -1)
+        return _path(base, rng, (row, rng.uniform(0.2, 0.8)))
+
+
+class Telephone(_Minor):
+    """Picks up a telephone, holds it to the ear, puts it back."""
+
+    do: Literal["telephone"] = "telephone"
+    for_s: Seconds = 5.0
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(for_s=rng.uniform(1.0, 20.0))
+
+    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+        side = ("left", "right")[rng.integers(2)]
+        reach, ear = _hand(base, side, "reach", rng), _hand(base, side, "ear", rng)
+        return _path(base, rng, (reach, 0.3), (ear, self.for_s), (reach, 0.3))
+
+
+class Drink(_Minor):
+    """A cup to the mouth and back."""
+
+    do: Literal["drink"] = "drink"
+
+    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+        reach, mouth = _hand(base, "right", "reach", rng), _hand(base, "right", "mouth", rng)
+        mouth[ANGLE["nod"]] -= rng.uniform(0.1, 0.4)
+        return _path(base, rng, (reach, 0.4), (mouth, rng.uniform(0.8, 3.0)), (reach, 0.3))
+
+
+class TurnPages(_Minor):
+    """One hand sweeps over a page, again and again."""
+
+    do: Literal["turn_pages"] = "turn_pages"
+    pages: int = Field(3, ge=1, le=200)
+    every_s: float = Field(4.0, ge=1.5, le=60.0)
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(pages=int(rng.integers(1, 6)), every_s=rng.uniform(1.5, 12.0))
+
+    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+        stops = []
+        for _ in range(self.pages):
+            right, left = _hand(base, "right", "aside", rng), _hand(base, "right", "across", rng)
+            stops += [(right, 0.15), (left, 0.1), (_hand(base, "right", "desk"), self.every_s - 1.2)]
+        return _path(base, rng, *stops)
+
+
+class OpenFolder(_Minor):
+    """Both hands take a folder and open it."""
+
+    do: Literal["open_folder"] = "open_folder"
+
+    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+        closed = _hand(_hand(base, "left", "across", rng), "right", "across", rng)
+        opened = _hand(_hand(base, "left", "aside", rng), "right", "aside", rng)
+        closed[ANGLE["lean"]] += 0.1
+        return _path(base, rng, (closed, 0.4), (opened, rng.uniform(0.5, 2.0)))
+
+
+class Shift(_Minor):
+    """Shifts the weight, leans forward or back, for a while."""
+
+    do: Literal["shift"] = "shift"
+
+    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+        row = base.copy()
+        row[ANGLE["sway"]] += rng.normal(0.0, 0.08)
+        row[ANGLE["lean"]] += rng.uniform(-0.15, 0.3)
+        row[ANGLE["twist"]] += rng.normal(0.0, 0.15)
+        return _path(base, rng, (row, rng.uniform(0.5, 4.0)))
+
+
+class CrossLegs(_Minor):
+    """One leg over the other, and back after a while."""
+
+    do: Literal["cross_legs"] = "cross_legs"
+    for_s: Seconds = 5.0
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(for_s=rng.uniform(1.0, 20.0))
+
+    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+        side = ("left", "right")[rng.integers(2)]
+        row = base.copy()
+        row[ANGLE[f"{side}_hip"]] += 0.3
+        row[ANGLE[f"{side}_open"]] -= 0.3
+        row[ANGLE[f"{side}_knee"]] -= 0.15
+        return _path(base, rng, (row, self.for_s))
+
+
+class LookAround(_Minor):
+    """The head turns, and turns back."""
+
+    do: Literal["look_around"] = "look_around"
+
+    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+        stops = []
+        for _ in range(int(rng.integers(1, 4))):
+            row = base.copy()
+            row[ANGLE["look"]] += rng.uniform(-1.2, 1.2)
+            row[ANGLE["nod"]] += rng.uniform(-0.3, 0.4)
+            row[ANGLE["twist"]] += rng.uniform(-0.15, 0.15)
+            stops.append((row, rng.uniform(0.3, 1.5)))
+        return _path(base, rng, *stops)
+
+
+class _Rhythmic(Action):
+    """Hands that go to and fro for a while."""
+
+    for_s: Seconds = 5.0
+
+    def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
+        base = _base(body, stance)
+        held, moves = self._rhythm(base, rng)
+        takes_s = max(0.7, float(np.abs(held - base).max()) / 1.2)
+
+        def rows(time_s: FloatArray) -> FloatArray:
+            there = minimum_jerk(time_s / takes_s) - minimum_jerk((time_s - takes_s - self.for_s) / takes_s)
+            busy = step((time_s - takes_s) / 0.5) - step((time_s - takes_s - self.for_s + 0.5) / 0.5)
+            out = base + there[:, None] * (held - base)
+            for name, size, wave in moves:
+                out[:, ANGLE[name]] += size * busy * wave(time_s)
+            return out
+
+        whole_s = self.for_s + 2.0 * takes_s
+        return Performance(body, stance, whole_s, rows, motions=[(0.0, whole_s, "minor")])
+
+    def _rhythm(self, base: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, list[Any]]:
+        """The row in the middle, and what swings about it: (angle, radians, function of time)."""
+        raise NotImplementedError
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(for_s=rng.uniform(2.0, 15.0))
+
+
+class Type(_Rhythmic):
+    """Fingers and wrists tremble over a keyboard, in bursts."""
+
+    do: Literal["type"] = "type"
+
+    def _rhythm(self, base: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, list[Any]]:
+        held = _hand(_hand(base, "left", "desk", rng), "right", "desk", rng)
+        moves = []
+        for side in ("left", "right"):
+            # [A] 3 to 7 strokes a second of 2 to 10 mm at a forearm of 0.3 m, and drifts over the keyboard
+            size = rng.uniform(0.004, 0.02)
+            tremor, drift = Wander(rng, 3.0, 7.0), Wander(rng, 0.2, 0.8)
+            moves += [(f"{side}_elbow", size, _bursts(tremor, Wander(rng, 0.1, 0.4)))]
+            moves += [(f"{side}_inwards", rng.uniform(0.02, 0.08), drift)]
+        return held, moves
+
+
+class Mouse(_Rhythmic):
+    """One hand pushes a mouse about."""
+
+    do: Literal["mouse"] = "mouse"
+
+    def _rhythm(self, base: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, list[Any]]:
+        held = _hand(base, "right", "desk", rng)
+        return held, [
+            ("right_inwards", rng.uniform(0.02, 0.12), _bursts(Wander(rng, 0.4, 1.5), Wander(rng, 0.1, 0.4))),
+            ("right_raise", rng.uniform(0.02, 0.06), _bursts(Wander(rng, 0.4, 1.5), Wander(rng, 0.1, 0.4))),
+        ]
+
+
+class Gesture(_Rhythmic):
+    """Talks with both hands."""
+
+    do: Literal["gesture"] = "gesture"
+
+    def _rhythm(self, base: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, list[Any]]:
+        held = _hand(_hand(base, "left", "aside", rng), "right", "aside", rng)
+        held[[ANGLE["left_elbow"], ANGLE["right_elbow"]]] += 0.4
+        moves = []
+        for side in ("left", "right"):
+            for name, size in (("raise", 0.12), ("elbow", 0.22), ("inwards", 0.2)):
+                moves.append((f"{side}_{name}", size * rng.uniform(0.4, 1.2), Wander(rng, 0.3, 1.6)))
+        return held, moves
+
+
+class WaveHand(_Rhythmic):
+    """Waves a hand, forearm up."""
+
+    do: Literal["wave_hand"] = "wave_hand"
+    rate_hz: float = Field(1.3, ge=0.3, le=3.0)
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(for_s=rng.uniform(1.0, 6.0), rate_hz=rng.uniform(0.5, 2.0))
+
+    def _rhythm(self, base: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, list[Any]]:
+        held = _hand(base, "right", "up", rng)
+        start, hz = rng.uniform(0.0, 2.0 * np.pi), self.rate_hz
+
+        def swing(time_s: FloatArray) -> FloatArray:
+            return np.asarray(np.sin(2.0 * np.pi * hz * time_s + start))
+
+        return held, [("right_inwards", rng.uniform(0.3, 0.6), swing)]
+
+
+def _bursts(wave: Wander, loudness: Wander) -> Any:
+    """A wave that comes and goes."""
+
+    def burst(time_s: FloatArray) -> FloatArray:
+        return np.asarray(wave(time_s) * step(0.5 + 1.5 * loudness(time_s)))
+
+    return burst
+
+
+class Work(Action):
+    """Office work or an evening on the sofa: one small thing after another, with pauses."""
+
+    do: Literal["work"] = "work"
+    for_s: Seconds = 30.0
+    pause_s: float = Field(4.0, ge=0.0, le=120.0, description="between two things, on average")
+
+    def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
+        kinds = SEATED_MINOR if stance.posture == "seated" else STANDING_MINOR
+        done = Sequence(stance)
+        while done.duration_s < self.for_s:
+            pause_s = 0.3 + min(rng.exponential(self.pause_s), self.for_s)
+            done.then(rest(body, done.end, pause_s, rng))
+            done.then(kinds[rng.integers(len(kinds))].draw(rng).begin(body, done.end, rng))
+        return done
+
+
+STANDING_MINOR = (Telephone, Drink, Gesture, LookAround, WaveHand, Shift)
+SEATED_MINOR = (
+    *(Reach, Telephone, Drink, TurnPages, OpenFolder, Shift, CrossLegs, LookAround),
+    *(Type, Type, Mouse, Gesture),
+)
+SEATED_ACTIONS = (
+    *(SitDown, StandUp, Sit, Reach, Telephone, Drink, TurnPages, OpenFolder, Shift, CrossLegs),
+    *(LookAround, Type, Mouse, Gesture, WaveHand, Work),
+)
