@@ -46,10 +46,7 @@ class Curve:
         a, b = self._values[left], self._values[left + 1]
         da, db = (self._slopes[n] * self._spacing for n in (left, left + 1))
         return np.asarray(
-            a
-            + u * da
-            + u * u * (3.0 * (b - a) - 2.0 * da - db)
-            + u**3 * (2.0 * (a - b) + da + db)
+            a + u * da + u * u * (3.0 * (b - a) - 2.0 * da - db) + u**3 * (2.0 * (a - b) + da + db)
         )
 
 
