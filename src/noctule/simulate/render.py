@@ -21,7 +21,8 @@ from noctule.core.settings import FeatureSettings
 from noctule.dsp.downconvert import plan_decimation
 from noctule.simulate.electronics import AudioChain, BasebandChain
 from noctule.simulate.field import ToneField
-from noctule.simulate.parts import Displacement, FloatArray, Sound
+from noctule.simulate.noise import ShapedNoise
+from noctule.simulate.parts import Displacement, FloatArray, Sound, generator
 from noctule.simulate.person import PersonMover
 from noctule.simulate.resample import Interpolator
 from noctule.simulate.scenes import Scene
@@ -38,23 +39,23 @@ _FOLD, _CARRIED = 4, 0.8
 
 
 class Rendering(Protocol):
-    """A scene as pressure at its microphones, and the electronics that listen to it."""
+    """A scene as what its microphones give, and the electronics behind them."""
 
     rate_hz: float
     count: int  # samples of the whole scene
     microphones: int
 
-    def pressure(self, first_sample: int, count: int) -> Samples:
-        """`(count, microphones)` pascal, a pure function of the sample position."""
+    def signal(self, first_sample: int, count: int) -> Samples:
+        """`(count, microphones)` behind the microphones in full scales, a pure function of the position."""
         ...
 
     def chain(self) -> Chain:
-        """From pressure to samples, block after block."""
+        """From the microphones' signal to samples, block after block."""
         ...
 
 
 class Chain(Protocol):
-    def process(self, pressure: Any) -> Any: ...
+    def process(self, signal: Any) -> Any: ...
 
 
 class World:
@@ -73,7 +74,7 @@ class World:
         self._shakes = [
             shake
             for where, part, _ in movers
-            if (shake := part.device_motion_m(scene.generator(*where, "shake"))) is not None
+            if (shake := part.device_motion_m(generator(scene.seed, *where))) is not None
         ]
         if scene.programme is not None:
             self.sounds += scene.loudspeaker.sounds(scene.programme, self.transducers.loudspeakers_m)
@@ -108,29 +109,51 @@ class World:
         )
 
 
+class Tone:
+    """The tone's field, with the noise of the clocks that make it and sample it."""
+
+    def __init__(self, world: World, band: Band) -> None:
+        unit = world.scene.unit
+        self._field = world.tone(band)
+        self._gain = unit.loudspeaker_gain(world.scene.carrier_hz)
+        # phase alone: both sides together carry what its one-sided density says
+        self._phase = ShapedNoise(
+            lambda hz: 2.0 * unit.skirt_per_hz(hz), band.rate_hz, world.scene.seed, "skirt", segment_s=2.0
+        )
+
+    def pressure(self, first_sample: int, count: int) -> Samples:
+        """`(count, microphones)` complex pascal."""
+        turn = self._phase.samples(first_sample, count).astype(np.float32)
+        return self._field.pressure(first_sample, count) * (np.complex64(self._gain) * (1.0 + 1j * turn))
+
+
 class BasebandRendering:
     """What the sensor's front end would give: complex baseband around the carrier."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._plan = plan_decimation(scene.sample_rate_hz, scene.carrier_hz, FeatureSettings())
-        self.rate_hz = self._plan.baseband_rate_hz
+        plan = plan_decimation(scene.sample_rate_hz, scene.carrier_hz, FeatureSettings())
+        self.rate_hz = plan.baseband_rate_hz
         self.count = int(scene.duration_s * self.rate_hz)
         world = World(scene)
         self.microphones = len(world.transducers.microphones_m)
-        self._tone = world.tone(Band(self.rate_hz, self._plan.pass_edge_hz, self._plan.stop_edge_hz))
+        self._tone = Tone(world, Band(self.rate_hz, plan.pass_edge_hz, plan.stop_edge_hz))
         self._sounds = SoundField(
             scene.room,
             world.sounds,
             world.transducers.microphones_m,
             scene.sample_rate_hz,
-            decimation=self._plan.decimation,
+            decimation=plan.decimation,
             carrier_hz=scene.carrier_hz,
-            pass_hz=self._plan.pass_edge_hz,
+            pass_hz=plan.pass_edge_hz,
         )
+        self._taps = scene.unit.microphone_taps(self.microphones, self.rate_hz, scene.carrier_hz, 17)
 
-    def pressure(self, first_sample: int, count: int) -> Samples:
-        return self._tone.pressure(first_sample, count) + self._sounds.pressure(first_sample, count)
+    def signal(self, first_sample: int, count: int) -> Samples:
+        half = len(self._taps) // 2
+        stretch = first_sample - half, count + 2 * half
+        pressure = self._tone.pressure(*stretch) + self._sounds.pressure(*stretch)
+        return _filtered(pressure, self._taps)
 
     def chain(self) -> BasebandChain:
         scene = self._scene
@@ -153,17 +176,21 @@ class AudioRendering:
         self.rate_hz = scene.sample_rate_hz
         self.count = int(scene.duration_s * self.rate_hz)
         world = World(scene)
+        self.microphones = len(world.transducers.microphones_m)
         slow_hz = self.rate_hz / _FOLD
         # what would be above the converter's band does not come in
         pass_hz = min(_CARRIED * slow_hz / 2, self.rate_hz / 2 - scene.carrier_hz)
-        self.microphones = len(world.transducers.microphones_m)
-        self._tone = world.tone(Band(slow_hz, pass_hz, slow_hz - pass_hz))
+        self._tone = Tone(world, Band(slow_hz, pass_hz, slow_hz - pass_hz))
         self._interpolator = Interpolator(_FOLD, _CARRIED)
-        self._sounds = SoundField(
-            scene.room, world.sounds, world.transducers.microphones_m, scene.sample_rate_hz
-        )
+        self._sounds = SoundField(scene.room, world.sounds, world.transducers.microphones_m, self.rate_hz)
+        self._taps = scene.unit.microphone_taps(self.microphones, self.rate_hz, 0.0, 129).real
 
-    def pressure(self, first_sample: int, count: int) -> Samples:
+    def signal(self, first_sample: int, count: int) -> Samples:
+        half = len(self._taps) // 2
+        stretch = first_sample - half, count + 2 * half
+        return _filtered(self._tone_pressure(*stretch) + self._sounds.pressure(*stretch), self._taps)
+
+    def _tone_pressure(self, first_sample: int, count: int) -> Samples:
         margin = self._interpolator.margin
         low, high = first_sample // _FOLD, -(-(first_sample + count) // _FOLD)
         slow = self._tone.pressure(low - margin, high - low + 2 * margin)
@@ -171,8 +198,7 @@ class AudioRendering:
         envelope = self._interpolator.process(slow)[skipped : skipped + count]
         at = np.arange(first_sample, first_sample + count)
         turns = (at * (self._scene.carrier_hz / self.rate_hz)) % 1.0
-        tone = (envelope * np.exp(2j * np.pi * turns)[:, None]).real
-        return np.asarray(tone + self._sounds.pressure(first_sample, count))
+        return np.asarray((envelope * np.exp(2j * np.pi * turns)[:, None]).real)
 
     def chain(self) -> AudioChain:
         scene = self._scene
@@ -180,10 +206,14 @@ class AudioRendering:
             scene.electronics,
             scene.unit,
             rate_hz=self.rate_hz,
-            carrier_hz=scene.carrier_hz,
             microphones=self.microphones,
             seed=scene.seed,
         )
+
+
+def _filtered(pressure: Samples, taps: Samples) -> Samples:
+    """Each microphone's own filter; what is needed on both sides goes."""
+    return np.stack([np.convolve(one, h, "valid") for one, h in zip(pressure.T, taps.T, strict=True)], -1)
 
 
 RENDERINGS: dict[Kind, Callable[[Scene], Rendering]] = {
@@ -215,14 +245,14 @@ class Rendered:
 
     def __iter__(self) -> Iterator[Samples]:
         chain = self._rendering.chain()
-        for pressure in self._pressures():
-            yield chain.process(pressure)
+        for signal in self._signals():
+            yield chain.process(signal)
 
-    def _pressures(self) -> Iterator[Samples]:
+    def _signals(self) -> Iterator[Samples]:
         length = round(PIECE_S * self.rate_hz)
         pieces = [(first, min(length, self.count - first)) for first in range(0, self.count, length)]
         if self._workers == 1 or len(pieces) == 1:
-            yield from (self._rendering.pressure(*piece) for piece in pieces)
+            yield from (self._rendering.signal(*piece) for piece in pieces)
             return
         # fresh processes: threads of the one that asks must not be copied half-way
         context = multiprocessing.get_context("spawn")
@@ -247,4 +277,4 @@ def _begin_work(scene: Scene, kind: Kind) -> None:
 
 def _work(first_sample: int, count: int) -> Samples:
     assert _rendering is not None
-    return _rendering.pressure(first_sample, count)
+    return _rendering.signal(first_sample, count)

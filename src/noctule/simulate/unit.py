@@ -1,0 +1,147 @@
+"""One specimen of the hardware: no two units respond alike above 20 kHz.
+
+Everything is drawn from `seed`, so a unit can be met again in other rooms. Responses are smooth random
+functions of frequency: a small cone has notches 10-20 dB deep every few kilohertz, units differ by 6 dB; a
+microphone resonates somewhere between 20 and 40 kHz, and its self-noise rises there. [A, but for the skirt]
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from noctule.simulate.parts import REFERENCE_PRESSURE_PA, FloatArray, Part, generator
+
+ComplexArray = npt.NDArray[np.complex128]
+
+#: Measured static skirt of a real 40 kHz bench set with separate clocks, dBc/Hz. [R: uct_edwards]
+_SKIRT_HZ = np.array([1.0, 10.0, 30.0, 100.0, 300.0, 3000.0])
+_SKIRT_DBC = np.array([-45.0, -58.0, -75.0, -90.0, -99.0, -112.0])
+#: Flat noise density of a microphone of 65 dB(A): half way between 60 and 69 dB(A). [D]
+_NOISE_65_DB_SPL_PER_HZ = -12.0
+#: Spacing of the random ripples in frequency.
+_RIPPLE_HZ = 1500.0
+
+
+class Unit(Part):
+    """A specimen: loudspeaker, microphones, clock."""
+
+    seed: int = Field(0, ge=0)
+    ripple_db: float = Field(4.0, ge=0.0, le=12.0, description="raggedness of the loudspeaker, rms")
+    spread_db: float = Field(2.0, ge=0.0, le=6.0, description="between microphones, rms")
+    spread_deg: float = Field(10.0, ge=0.0, le=40.0, description="between microphones, rms")
+    sensitivity_dbfs: float = Field(
+        -26.0, ge=-60.0, le=-5.0, description="a sine of 94 dB SPL, its peak re full scale"
+    )
+    resonance_hz: float = Field(28000.0, ge=15000.0, le=60000.0, description="of the microphones")
+    resonance_db: float = Field(8.0, ge=0.0, le=20.0)
+    resonance_q: float = Field(3.0, ge=0.5, le=10.0)
+    snr_dba: float = Field(65.0, ge=50.0, le=75.0, description="of the microphones")
+    noise_rise_db: float = Field(6.0, ge=0.0, le=25.0, description="of self-noise at 32 kHz against 1 kHz")
+    skirt_db: float = Field(-20.0, ge=-60.0, le=10.0, description="clock noise against a measured bench set")
+    covered: tuple[int, ...] = Field((), description="microphones behind a finger or cloth")
+    covered_db: float = Field(20.0, ge=0.0, le=60.0)
+    dead: tuple[int, ...] = Field((), description="microphones that give nothing")
+
+    def loudspeaker_gain(self, frequency_hz: float) -> float:
+        """Amplitude of this specimen's tone against what is said of the device."""
+        ripple = _ripple(generator(self.seed, "loudspeaker"), np.array([frequency_hz]))
+        return float(10.0 ** (self.ripple_db * ripple[0] / 20.0))
+
+    def microphone(self, channel: int, frequency_hz: FloatArray) -> ComplexArray:
+        """Full scale (peak) per pascal of one microphone."""
+        hz = np.atleast_1d(np.asarray(frequency_hz, float))
+        rng = generator(self.seed, "microphone", channel)
+        own_db = self.spread_db * (rng.standard_normal() + 0.5 * _ripple(rng, hz))
+        level_db = self.sensitivity_dbfs - 94.0 + own_db
+        turn = math.radians(self.spread_deg) * (rng.standard_normal() + 0.5 * _ripple(rng, hz))
+        resonance_hz = self.resonance_hz * (1.0 + 0.03 * rng.standard_normal())
+        if channel in self.covered:
+            level_db = level_db - self.covered_db
+        # a sine of 94 dB SPL is sqrt(2) Pa at its peak; its samples' peak re full scale is the sensitivity
+        gain = (
+            10.0 ** (level_db / 20.0) / (math.sqrt(2.0) * REFERENCE_PRESSURE_PA) * (channel not in self.dead)
+        )
+        return np.asarray(gain * np.exp(1j * turn) * self._resonance(hz / resonance_hz))
+
+    def microphone_taps(
+        self, channels: int, rate_hz: float, around_hz: float, count: int = 33
+    ) -> npt.NDArray[np.complex128]:
+        """The microphones as filters `(count, channels)` for samples around a frequency, centred taps.
+
+        They follow the responses within the band as far as `count` taps can. For audio (`around_hz` 0) they
+        are real.
+        """
+        size = 1024
+        hz = np.fft.fftfreq(size, 1 / rate_hz)
+        window = np.hanning(count + 2)[1:-1]
+        taps = np.empty((count, channels), np.complex128)
+        for m in range(channels):
+            if around_hz:
+                wanted = self.microphone(m, np.maximum(around_hz + hz, 100.0))
+            else:
+                wanted = self.microphone(m, np.abs(hz))
+                wanted = np.where(hz < 0, wanted.conj(), wanted)
+            taps[:, m] = np.roll(np.fft.ifft(wanted), count // 2)[:count] * window
+        return taps
+
+    def _resonance(self, ratio: FloatArray) -> ComplexArray:
+        """A peak of `resonance_db` at 1, flat below, falling slowly above."""
+        height = 10.0 ** (self.resonance_db / 20.0)
+        peak = 1.0 / (1.0 + 1j * self.resonance_q * (ratio - 1.0 / np.maximum(ratio, 1e-3)))
+        return np.asarray((1.0 + (height - 1.0) * peak) / (1.0 + (ratio / 2.5) ** 4) ** 0.25)
+
+    def noise_pa2_per_hz(self, channel: int, frequency_hz: FloatArray) -> FloatArray:
+        """One-sided density of a microphone's self-noise as pressure at its port, rms² per Hz."""
+        hz = np.atleast_1d(np.asarray(frequency_hz, float))
+        rng = generator(self.seed, "noise", channel)
+        level_db = _NOISE_65_DB_SPL_PER_HZ + 65.0 - self.snr_dba + 1.0 * rng.standard_normal()
+        # flat to 10 kHz, the stated rise at 32 kHz and as much again per octave, capped
+        rise_db = self.noise_rise_db * np.clip(
+            np.log2(np.maximum(hz, 1.0) / 10000.0) / np.log2(3.2), 0.0, 1.8
+        )
+        return np.asarray(REFERENCE_PRESSURE_PA**2 * 10.0 ** ((level_db + rise_db) / 10.0))
+
+    def skirt_per_hz(self, offset_hz: FloatArray) -> FloatArray:
+        """Power beside the tone relative to it, per Hz on each side."""
+        away = np.clip(np.abs(offset_hz), _SKIRT_HZ[0], _SKIRT_HZ[-1])
+        dbc = np.interp(np.log(away), np.log(_SKIRT_HZ), _SKIRT_DBC) + self.skirt_db
+        return np.asarray(10.0 ** (dbc / 10.0))
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, microphones: int = 8) -> Self:
+        """Over what units are like; one in ten has a covered or dead microphone. [A]"""
+        hurt = tuple(int(n) for n in np.flatnonzero(rng.random(microphones) < 0.1))
+        state = rng.random()
+        return cls(
+            seed=int(rng.integers(2**31)),
+            ripple_db=rng.uniform(2.0, 7.0),
+            spread_db=rng.uniform(0.5, 3.0),
+            spread_deg=rng.uniform(3.0, 20.0),
+            sensitivity_dbfs=rng.uniform(-40.0, -22.0),
+            resonance_hz=rng.uniform(20000.0, 40000.0),
+            resonance_db=rng.uniform(5.0, 15.0),
+            resonance_q=rng.uniform(1.5, 5.0),
+            snr_dba=rng.uniform(58.0, 73.0),
+            noise_rise_db=rng.uniform(3.0, 15.0),
+            # one clock for both directions leaves little; a bench set or USB pair shows all of it
+            skirt_db=rng.uniform(-45.0, -15.0) if rng.random() < 0.75 else rng.uniform(-15.0, 2.0),
+            covered=hurt if state < 0.06 else (),
+            covered_db=rng.uniform(8.0, 35.0),
+            dead=hurt[: max(0, microphones - 1)] if 0.06 <= state < 0.1 and len(hurt) < microphones else (),
+        )
+
+
+def _ripple(rng: np.random.Generator, frequency_hz: FloatArray) -> FloatArray:
+    """Smooth random function of frequency, rms 1, with deep dips now and then."""
+    knots = rng.standard_normal(160)
+    at = np.clip(frequency_hz / _RIPPLE_HZ, 0.0, len(knots) - 1.001)
+    left = at.astype(int)
+    u = at - left
+    smooth = knots[left] + (knots[left + 1] - knots[left]) * u * u * (3.0 - 2.0 * u)
+    dip = np.minimum(smooth + 1.0, 0.0)
+    return np.asarray(smooth + 2.0 * dip)
