@@ -111,7 +111,7 @@ class BasebandChain:
         self._position = 0
 
     def process(self, signal: npt.NDArray[np.complexfloating]) -> npt.NDArray[np.complex64]:
-        """`(count, microphones)` amplitude in full scales, to complex64 samples, fewer where some are lost."""
+        """`(count, microphones)` amplitude in full scales, to complex64 samples, less those that are lost."""
         halves = 0.5 * np.asarray(signal, np.complex64)
         gain = self._gain.factors(2.0 * np.abs(halves).max(1))[:, None]
         # the microphone's noise before the gain and the converter's behind it, as one

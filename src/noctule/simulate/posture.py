@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from noctule.simulate.body import Body
 
 #: What a posture is made of; angles in radians. `pelvis_*_m` against where the person stands (x forward, z
-#: above the floor); `lean` forward, `sway` to the left, `turn` of the hips and `twist` of the shoulders to the
-#: left. Arms hang down at 0: `raise` forward, `spread` away from the body, `elbow` bends the forearm forward
-#: and up, `inwards` swings it across the belly. Legs: `hip` forward, `open` sideways, `knee` bends back, `foot`
-#: lifts the toes.
+#: above the floor); `lean` forward, `sway` to the left, `turn` of the hips and `twist` of the shoulders to
+#: the left. Arms hang down at 0: `raise` forward, `spread` away from the body, `elbow` bends the forearm
+#: forward and up, `inwards` swings it across the belly. Legs: `hip` forward, `open` sideways, `knee` bends
+#: back, `foot` lifts the toes.
 ANGLES = (
     "pelvis_x_m", "pelvis_y_m", "pelvis_z_m", "lean", "sway", "turn", "twist", "look", "nod",
     "left_raise", "left_spread", "left_elbow", "left_inwards",
