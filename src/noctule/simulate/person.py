@@ -22,7 +22,7 @@ from noctule.simulate.smooth import Wander
 from noctule.simulate.walking import WALKING_ACTIONS, Stand, Turn, Walk, rest
 
 ACTIONS: tuple[type[Action], ...] = (*WALKING_ACTIONS, *SEATED_ACTIONS, Capture)
-AnyAction: Any = Annotated[reduce(or_, ACTIONS), Field(discriminator="do")]  # type: ignore[arg-type]
+AnyAction: Any = Annotated[reduce(or_, ACTIONS), Field(discriminator="do")]
 
 #: Whoever has done everything rests for so long.
 _EVER_S = 1e5
@@ -73,7 +73,7 @@ class Person(MoverPart):
                     does.append(StandUp.draw(rng))
                     seated = False
             elif choice < 0.5:
-                to = []
+                to: list[tuple[float, float]] = []
                 for one in rng.permutation(spots)[: rng.integers(1, 4)].tolist():
                     if space.clear((to or [here])[-1], one):
                         to.append((one[0], one[1]))
@@ -105,14 +105,12 @@ class PersonMover(Mover):
 
     def __init__(self, body: Body, sequence: Sequence, from_s: float, rng: np.random.Generator) -> None:
         self._body, self._sequence, self._from_s = body, sequence, from_s
+        # the point that looks at the device runs over a limb's surface as the limb turns
+        self.highest_speed_mps = 1.1 * sequence.highest_speed_mps
         self._speckle = Speckle(rng)
         # breath: 12 to 21 a minute, 1 to 8 mm at the chest, never quite regular
         self._breath_hz, self._breath_m = rng.uniform(0.2, 0.35), rng.uniform(0.001, 0.008)
         self._uneven = Wander(rng, 0.02, 0.1)
-
-    @property
-    def highest_speed_mps(self) -> float:
-        return self._sequence.highest_speed_mps
 
     def pose(self, time_s: FloatArray) -> Pose:
         pose = self._sequence.pose(np.asarray(time_s) - self._from_s)

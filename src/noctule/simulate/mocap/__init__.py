@@ -1,0 +1,46 @@
+"""Motion capture files as joints over time.
+
+Takes BVH, AMC (with the ASF skeleton beside it; .gz as well) or CITI arrays. Gives a `Take`. Start at
+take.py.
+Never knows where in a room it is used."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from noctule.core.errors import NoctuleError
+from noctule.simulate.mocap.take import Take
+
+__all__ = ["Take", "read_take"]
+
+
+def read_take(path: Path, sequence: str | None = None) -> Take:
+    """Read a file by what its name ends in.
+
+    Parameters
+    ----------
+    sequence : which one, of a file that holds several.
+
+    Raises
+    ------
+    NoctuleError
+        One line: the file, and what is wrong with it.
+    """
+    from noctule.simulate.mocap.acclaim import read_amc
+    from noctule.simulate.mocap.bvh import read_bvh
+    from noctule.simulate.mocap.citi import read_citi
+
+    ending = "".join(path.suffixes).lower().removesuffix(".gz")
+    readers = {".bvh": read_bvh, ".amc": read_amc}
+    try:
+        if ending.endswith(".npz"):
+            return read_citi(path, sequence)
+        for one, reader in readers.items():
+            if ending.endswith(one):
+                return reader(path)
+    except OSError as error:
+        raise NoctuleError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (IndexError, KeyError, ValueError, EOFError, zlib.error) as error:
+        raise NoctuleError(f"{path}: damaged, or no such file after all: {error}") from None
+    raise NoctuleError(f"{path}: motion capture comes as .bvh, .amc, .amc.gz or .npz (CITI)")
