@@ -9,7 +9,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
@@ -17,11 +17,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from noctule.core.errors import NoctuleError
 from noctule.core.units import LOWEST_PRIVATE_CARRIER_HZ
-from noctule.simulate.ambient import SCENE_SOUNDS
+from noctule.simulate.ambient import SCENE_SOUNDS, AmbientSound
 from noctule.simulate.device import Device
 from noctule.simulate.electronics import Electronics
 from noctule.simulate.loudspeaker import Loudspeaker
-from noctule.simulate.movers import MOVERS
+from noctule.simulate.movers import SCENE_MOVERS
 from noctule.simulate.parts import Mover, MoverPart, Part, Sound, SoundPart, generator
 from noctule.simulate.person import Person
 from noctule.simulate.programme import Programme
@@ -49,8 +49,10 @@ def _one_of(kinds: tuple[type[Part], ...]) -> Any:
     return Annotated[union, Field(discriminator="kind")]
 
 
-AnyMover = _one_of(MOVERS)
-AnySound = _one_of(SCENE_SOUNDS)
+if TYPE_CHECKING:
+    AnyMover, AnySound = MoverPart, AmbientSound
+else:
+    AnyMover, AnySound = _one_of(SCENE_MOVERS), _one_of(SCENE_SOUNDS)
 
 
 class Scene(Part):

@@ -118,7 +118,7 @@ def _whereabouts(scene: Scene, name: str, mover: PersonMover, time_s: FloatArray
     centre_m = mover.centre_m(time_s)
     range_m = np.linalg.norm(centre_m - device_m, axis=-1)
     radial_mps = -np.gradient(range_m, time_s) if len(time_s) > 1 else np.zeros(1)
-    inside = ((centre_m >= 0.0) & (centre_m <= np.array(scene.room.size_m))).all(-1)
+    inside = mover.inside(time_s, scene.room.size_m)
     return [
         Whereabouts(
             name=name,
