@@ -17,6 +17,7 @@ from benchmarks import machine, report
 from benchmarks.live import measure_live
 from benchmarks.memory import measure_replay
 from benchmarks.plain import run_plain
+from benchmarks.simulator import measure_simulator
 from benchmarks.stages import Chain, measure_stages, of_blocks, times_real_time
 from noctule.core.frames import Float32Array
 
@@ -51,6 +52,7 @@ def main(
     with machine.one_core():
         results |= _speed(samples, runs)
     results["minute"] = measure_replay(samples, SAMPLE_RATE_HZ, CARRIER_HZ, repeats=1)
+    results["simulator"] = measure_simulator()
     if hour:
         found = measure_replay(samples, SAMPLE_RATE_HZ, CARRIER_HZ, repeats=round(3600.0 / seconds))
         results["hour"] = found | {"times_real_time": found["seconds"] / found["took_s"]}

@@ -45,6 +45,16 @@ FIGURES: tuple[tuple[str, str, str, str, str, bool], ...] = (
         False,
     ),
     ("live", "records_per_s", "its decisions", "a second", ">= 20", True),
+    (
+        "simulator",
+        "times_real_time_cpu",
+        "simulator, a typical scene on every core at once, by CPU time of the slowest",
+        "x real time",
+        ">= 200",
+        True,
+    ),
+    ("simulator", "times_real_time", "the same by the clock", "x real time", "", True),
+    ("simulator", "peak_memory_mb", "its memory, a worker", "MB", "< 500", False),
 )
 
 

@@ -50,9 +50,11 @@ def _one_of(kinds: tuple[type[Part], ...]) -> Any:
 
 
 if TYPE_CHECKING:
-    AnyMover, AnySound = MoverPart, AmbientSound
+    AnyMover = MoverPart
+    AnySound = AmbientSound
 else:
-    AnyMover, AnySound = _one_of(SCENE_MOVERS), _one_of(SCENE_SOUNDS)
+    AnyMover = _one_of(SCENE_MOVERS)
+    AnySound = _one_of(SCENE_SOUNDS)
 
 
 class Scene(Part):

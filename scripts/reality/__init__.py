@@ -1,0 +1,1 @@
+"""The simulator next to real recordings: `python -m scripts.reality`."""
