@@ -9,10 +9,13 @@ import numpy as np
 from pydantic import Field
 
 from noctule.simulate.ambient.band_noise import BandNoise
-from noctule.simulate.movers.routes import Point, Route, draw_points
+from noctule.simulate.movers.routes import Point, Route, draw_points, running_s
 from noctule.simulate.movers.shakes import Nothing, switched
 from noctule.simulate.parts import FloatArray, Mover, MoverPart, Scatterers, Sound, Space, Vector, pressure_pa
 from noctule.simulate.smooth import Wander
+
+#: Motors start and stop within so long; bristles of the side brush.
+_STOPS_S, _BRUSH_M = 0.5, 0.08
 
 
 class RobotVacuum(MoverPart):
@@ -38,10 +41,11 @@ class RobotVacuum(MoverPart):
 
     @classmethod
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:
+        radius_m = rng.uniform(0.14, 0.18)
         return cls(
-            route=tuple(draw_points(rng, space, int(rng.integers(3, 12)), 0.25)),
+            route=tuple(draw_points(rng, space, int(rng.integers(3, 12)), radius_m + _BRUSH_M)),
             speed_mps=rng.uniform(0.2, 0.4),
-            radius_m=rng.uniform(0.14, 0.18),
+            radius_m=radius_m,
             brush_rpm=rng.uniform(90.0, 250.0),
             target_strength_db=rng.uniform(-32.0, -16.0),
             noise_db_spl=rng.uniform(15.0, 50.0),
@@ -50,10 +54,10 @@ class RobotVacuum(MoverPart):
 
 
 class _Robot:
-    knot_rate_hz = 120.0
-
     def __init__(self, part: RobotVacuum, rng: np.random.Generator) -> None:
         self._part = part
+        # the brush turns fastest: 25 knots a turn err by 10 micrometres
+        self.knot_rate_hz = max(80.0, 25.0 * part.brush_rpm / 60.0)
         stops = [float(rng.uniform(0.1, 0.8)) for _ in part.route]
         self._route = Route(list(part.route), part.speed_mps, stops, math.radians(90.0))
         self._angles = rng.uniform(0.0, 2.0 * np.pi) + np.arange(5) * 2.0 * np.pi / 5
@@ -67,20 +71,18 @@ class _Robot:
     def scatterers(self, time_s: FloatArray, viewpoint_m: FloatArray) -> Scatterers:
         """(times, 8): five places on its rim, three bristles of the side brush."""
         part, time_s = self._part, np.asarray(time_s, np.float64)
-        since = time_s - part.from_s
-        if part.to_s is not None:
-            since = np.minimum(since, part.to_s - part.from_s)
+        since = running_s(time_s, part.from_s, part.to_s, _STOPS_S)
         place, heading, speed, _ = self._route.at(since)
         # wheels on a floor that is never quite even
         shake = 3e-4 * (speed / part.speed_mps)[:, None] * np.stack([one(time_s) for one in self._jitter], -1)
         rim = heading[:, None] + self._angles
         x = (place + shake)[:, :1] + part.radius_m * np.cos(rim)
         y = (place + shake)[:, 1:] + part.radius_m * np.sin(rim)
-        turns = part.brush_rpm / 60.0 * np.maximum(since, 0.0)
+        turns = part.brush_rpm / 60.0 * since
         whirl = 2.0 * np.pi * (turns[:, None] + np.arange(3) / 3.0)
         corner = heading + 0.8
-        bx = (place[:, 0] + part.radius_m * np.cos(corner))[:, None] + 0.08 * np.cos(whirl)
-        by = (place[:, 1] + part.radius_m * np.sin(corner))[:, None] + 0.08 * np.sin(whirl)
+        bx = (place[:, 0] + part.radius_m * np.cos(corner))[:, None] + _BRUSH_M * np.cos(whirl)
+        by = (place[:, 1] + part.radius_m * np.sin(corner))[:, None] + _BRUSH_M * np.sin(whirl)
         position = np.stack(
             [
                 np.concatenate([x, bx], 1),

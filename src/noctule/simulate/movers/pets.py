@@ -12,12 +12,15 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from noctule.simulate.movers.routes import Point, Route, draw_points
+from noctule.simulate.movers.routes import Point, Route, draw_points, running_s
 from noctule.simulate.parts import FloatArray, Mover, MoverPart, Scatterers, Space
 from noctule.simulate.smooth import Wander, step
 
 #: When each foot swings: left and right fore, left and right hind, in a walk and in a trot.
 _WALK, _TROT = np.array([0.25, 0.75, 0.0, 0.5]), np.array([0.0, 0.5, 0.5, 0.0])
+
+#: Nose and tail from the middle, in shoulder heights; an animal stops and starts within so long.
+_REACH, _STOPS_S = 0.92, 0.6
 
 
 class Pet(MoverPart):
@@ -40,11 +43,12 @@ class Cat(Pet):
 
     @classmethod
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:
+        shoulder_m = rng.uniform(0.2, 0.3)
         return cls(
-            route=tuple(draw_points(rng, space, int(rng.integers(2, 6)))),
+            route=tuple(draw_points(rng, space, int(rng.integers(2, 6)), _REACH * shoulder_m)),
             speed_mps=rng.uniform(0.3, 1.2),
             rests_s=10.0 ** rng.uniform(0.0, 1.5),
-            shoulder_m=rng.uniform(0.2, 0.3),
+            shoulder_m=shoulder_m,
             target_strength_db=rng.uniform(-30.0, -20.0),
             fidgets=rng.uniform(0.0, 1.0),
             from_s=rng.uniform(0.0, 8.0),
@@ -62,7 +66,7 @@ class Dog(Pet):
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:
         shoulder_m = rng.uniform(0.2, 0.7)
         return cls(
-            route=tuple(draw_points(rng, space, int(rng.integers(2, 6)))),
+            route=tuple(draw_points(rng, space, int(rng.integers(2, 6)), _REACH * shoulder_m)),
             speed_mps=rng.uniform(0.4, 1.6),
             rests_s=10.0 ** rng.uniform(0.0, 1.3),
             shoulder_m=shoulder_m,
@@ -84,7 +88,9 @@ class _PetMover:
         self._stride_m = 1.3 * height * math.sqrt(max(pet.speed_mps / math.sqrt(9.81 * height), 0.2)) + 0.1
         froude = pet.speed_mps**2 / (9.81 * height)
         self._phases = _TROT if froude > 0.35 else _WALK
-        self._wag_hz, self._wag_m = rng.uniform(*wag_hz), wag_m * rng.uniform(0.3, 1.0)
+        self._wag_hz = rng.uniform(*wag_hz)
+        # [A] quick wags are small ones
+        self._wag_m = wag_m * rng.uniform(0.3, 1.0) * min(1.0, 2.0 / self._wag_hz)
         self._busy = Wander(rng, 0.03, 0.15)
         self._breath_hz, self._breath_m = rng.uniform(0.3, 0.8), rng.uniform(0.001, 0.004)
         parts = np.array([1.0, 1.0, 0.5, 0.25, *[0.35] * 8])
@@ -94,21 +100,19 @@ class _PetMover:
         self._twinkle = [Wander(rng, 0.5, 4.0) for _ in range(len(parts))]
         turning = self._route.turn_rad_s * 1.2 * height
         self.highest_speed_mps = (
-            3.2 * self._route.highest_mps + turning + 2 * np.pi * self._wag_hz * wag_m + 0.1
+            3.2 * self._route.highest_mps + turning + 2 * np.pi * self._wag_hz * self._wag_m + 0.1
         )
 
     def scatterers(self, time_s: FloatArray, viewpoint_m: FloatArray) -> Scatterers:
         """(times, 12): chest, rump, head, tail, then upper and lower leg of each foot."""
         pet, height = self._pet, self._pet.shoulder_m
         time_s = np.asarray(time_s, np.float64)
-        since = time_s - pet.from_s
-        if pet.to_s is not None:
-            since = np.minimum(since, pet.to_s - pet.from_s)
+        since = running_s(time_s, pet.from_s, pet.to_s, _STOPS_S)
         place, heading, speed, metres = self._route.at(since)
         going = step(speed / (0.3 * pet.speed_mps))
-        busy = (1.0 - going) * step((self._busy(time_s) + 2.0 * pet.fidgets - 1.0) / 0.6)
+        busy = (1.0 - going) * step((self._busy(since) + 2.0 * pet.fidgets - 1.0) / 0.6)
         turn = 2.0 * np.pi * metres / self._stride_m
-        wag = self._wag_m * np.sin(2.0 * np.pi * self._wag_hz * time_s)
+        wag = self._wag_m * np.sin(2.0 * np.pi * self._wag_hz * since)
         breath = self._breath_m * np.sin(2.0 * np.pi * self._breath_hz * time_s)
         bob = 0.03 * height * going * np.sin(2.0 * turn)
         none = np.zeros(len(time_s))

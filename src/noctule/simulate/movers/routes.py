@@ -12,6 +12,21 @@ from noctule.simulate.smooth import step, step_integral
 Point = tuple[float, float]
 
 
+def running_s(time_s: FloatArray, from_s: float, to_s: float | None, takes_s: float = 0.1) -> FloatArray:
+    """Seconds something has been running, with smooth beginning and end; `from_s` 0: since long ago.
+
+    Exactly `time_s - from_s` from half of `takes_s` after `from_s` to half of it before `to_s`.
+    """
+    time_s = np.asarray(time_s, np.float64)
+    until = np.inf if to_s is None else to_s - from_s
+    since = time_s - from_s
+    if from_s:
+        since = takes_s * step_integral(since / takes_s + 0.5)
+    if to_s is not None:
+        since = since - takes_s * step_integral((time_s - from_s - until) / takes_s + 0.5)
+    return np.asarray(since)
+
+
 class Route:
     """Straight legs at a speed, turns on the spot between them, then round again from the start.
 
@@ -58,17 +73,24 @@ class Route:
         return self._points[leg] + gone[:, None] * self._way[leg], heading, now, metres
 
 
-def draw_points(rng: np.random.Generator, space: Space, count: int, margin_m: float = 0.3) -> list[Point]:
-    """Places of which each can be reached from the one before, and the first from the last."""
-    points = [space.spot(rng, margin_m=margin_m)[:2]]
-    for _ in range(60):
-        one = space.spot(rng, margin_m=margin_m)[:2]
-        far = math.dist(one, points[-1]) > 0.2
-        if far and space.clear(points[-1], one, 0.35) and space.clear(one, points[0], 0.35):
-            points.append(one)
-        if len(points) == count:
+def draw_points(rng: np.random.Generator, space: Space, count: int, reach_m: float) -> list[Point]:
+    """Places of a round trip on which nothing of this reach touches walls or the device.
+
+    It keeps 0.3 m from the device, seen from above; in rooms too small for that, as much as there is.
+    """
+    size = np.array(space.size_m[:2])
+    low = np.minimum(max(0.2, reach_m + 0.02), 0.45 * size)
+    for share in (1.0, 0.7, 0.4, 0.0):
+        away_m = share * (reach_m + 0.3)
+        points: list[Point] = []
+        for x, y in rng.uniform(low, size - low, (80, 2)).tolist():
+            one = x, y
+            last, first = (points[-1], points[0]) if points else (one, one)
+            far = not points or math.dist(one, last) > 0.1
+            if far and space.clear(last, one, away_m) and space.clear(one, first, away_m):
+                points.append(one)
+            if len(points) == count:
+                break
+        if len(points) >= 2:
             break
-    if len(points) == 1:
-        x, y = points[0]
-        points.append((x + (0.2 if x < space.size_m[0] / 2 else -0.2), y))
     return points

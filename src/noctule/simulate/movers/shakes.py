@@ -8,7 +8,18 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from noctule.simulate.parts import Displacement, FloatArray, Mover, MoverPart, Scatterers, Space, Vector
+from noctule.simulate.ambient.band_noise import BandNoise
+from noctule.simulate.parts import (
+    Displacement,
+    FloatArray,
+    Mover,
+    MoverPart,
+    Scatterers,
+    Sound,
+    Space,
+    Vector,
+    pressure_pa,
+)
 from noctule.simulate.smooth import step
 
 _TIMES = tuple[float, ...]
@@ -95,11 +106,15 @@ class Bump(MoverPart):
 
     @classmethod
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:
+        at_s = tuple(sorted(rng.uniform(0.5, 40.0, rng.integers(1, 6)).tolist()))
+        decay_s = rng.uniform(0.2, 1.0)
         return cls(
-            at_s=tuple(sorted(rng.uniform(0.5, 40.0, rng.integers(1, 6)).tolist())),
+            at_s=at_s,
+            from_s=at_s[0],
+            to_s=at_s[-1] + 4.0 * decay_s,
             excursion_mm=10.0 ** rng.uniform(-1.3, 0.5),
             frequency_hz=rng.uniform(5.0, 30.0),
-            decay_s=rng.uniform(0.2, 1.0),
+            decay_s=decay_s,
         )
 
 
@@ -113,6 +128,7 @@ class PhoneOnTable(MoverPart):
     frequency_hz: float = Field(165.0, ge=80.0, le=280.0)
     excursion_um: float = Field(100.0, ge=0.0, le=1000.0, description="of the telephone, peak")
     device_excursion_um: float = Field(3.0, ge=0.0, le=100.0, description="of the device, peak")
+    noise_db_spl: float = Field(25.0, ge=-10.0, le=70.0, description="at 1 m, 18 to 60 kHz")
     rings_s: float = Field(0.5, ge=0.05, le=5.0)
     pauses_s: float = Field(0.5, ge=0.05, le=10.0)
     target_strength_db: float = Field(-32.0, ge=-60.0, le=0.0)
@@ -120,14 +136,20 @@ class PhoneOnTable(MoverPart):
     def mover(self, rng: np.random.Generator) -> Mover:
         return _Phone(self)
 
-    def buzz(self, time_s: FloatArray) -> FloatArray:
-        """-1 to 1, on and off."""
+    def sound(self, rng: np.random.Generator) -> Sound:
+        return _Rattle(self, rng)
+
+    def rings(self, time_s: FloatArray) -> FloatArray:
+        """0 to 1, on and off."""
         since = time_s - self.from_s
         place = since % (self.rings_s + self.pauses_s)
         edge = min(0.03, self.rings_s / 4.0)
         on = step(place / edge) - step((place - self.rings_s + edge) / edge)
-        on = on * switched(time_s, self.from_s, self.to_s)
-        return np.asarray(on * np.sin(2.0 * np.pi * self.frequency_hz * time_s))
+        return np.asarray(on * switched(time_s, self.from_s, self.to_s))
+
+    def buzz(self, time_s: FloatArray) -> FloatArray:
+        """-1 to 1."""
+        return np.asarray(self.rings(time_s) * np.sin(2.0 * np.pi * self.frequency_hz * time_s))
 
     def device_motion_m(self, rng: np.random.Generator) -> Displacement:
         way = rng.standard_normal(3)
@@ -144,6 +166,7 @@ class PhoneOnTable(MoverPart):
             frequency_hz=rng.uniform(130.0, 200.0),
             excursion_um=rng.uniform(30.0, 300.0),
             device_excursion_um=10.0 ** rng.uniform(-0.3, 1.3),
+            noise_db_spl=rng.uniform(0.0, 45.0),  # [A] a hard table rattles most
             rings_s=rng.uniform(0.2, 1.0),
             pauses_s=rng.uniform(0.2, 2.0),
             target_strength_db=rng.uniform(-40.0, -25.0),
@@ -165,6 +188,25 @@ class _Phone:
         place += np.multiply.outer(1e-6 * part.excursion_um * part.buzz(time_s), np.array([0.6, 0.6, 0.5]))
         strength = np.full((len(time_s), 1), 10.0 ** (part.target_strength_db / 20.0))
         return Scatterers(place[:, None], strength)
+
+
+class _Rattle:
+    """Case against table, twice a swing. Falls by 12 dB an octave through 18 to 60 kHz. [A]"""
+
+    def __init__(self, part: PhoneOnTable, rng: np.random.Generator) -> None:
+        self._part = part
+        self.position_m = np.array(part.position_m)
+        # it fades within the 0.3 s after its end
+        self.starts_s, self.ends_s = part.from_s, math.inf if part.to_s is None else part.to_s + 0.3
+        # integral of (18k/f)**4 from 18 to 60 kHz is 5.84 kHz; the mean of sin**2 is a half
+        power = pressure_pa(part.noise_db_spl) ** 2 / 5840.0 / 0.5
+        self._noise = BandNoise(
+            lambda hz: np.asarray(power * (18000.0 / np.maximum(hz, 4000.0)) ** 4), int(rng.integers(2**31))
+        )
+
+    def waveform(self, rate_hz: float, first_sample: int, count: int) -> FloatArray:
+        time_s = (first_sample + np.arange(count)) / rate_hz
+        return np.asarray(self._noise.samples(rate_hz, first_sample, count) * self._part.buzz(time_s))
 
 
 def switched(time_s: FloatArray, from_s: float, to_s: float | None) -> FloatArray:
