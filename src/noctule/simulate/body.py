@@ -7,56 +7,63 @@ the device; its strength is given by the curvature there (geometric optics; Cris
 
 from __future__ import annotations
 
+import math
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
+from numba import njit
 from pydantic import Field
 
 from noctule.simulate import posture
 from noctule.simulate.parts import FloatArray, Part, Scatterers
 from noctule.simulate.pose import JOINT, Pose, Stance
 
-#: Segments between two joints: (from, to, half width, half depth as share of the height). Limbs are round.
-#: Anthropometry after Drillis & Contini (1966) and Winter (2009), girths [A].
-_TRUNK = (
+#: Segments between two joints: (from, to, half width, half depth), as shares of the height; arms, then legs,
+#: left before right. Anthropometry after Drillis & Contini (1966) and Winter (2009), girths [A].
+_SEGMENTS = (
     ("pelvis", "chest", 0.098, 0.066),
     ("chest", "neck", 0.105, 0.070),
+    ("neck", "head", 0.048, 0.048),
+    ("left_shoulder", "left_elbow", 0.027, 0.027),
+    ("right_shoulder", "right_elbow", 0.027, 0.027),
+    ("left_elbow", "left_wrist", 0.022, 0.022),
+    ("right_elbow", "right_wrist", 0.022, 0.022),
+    ("left_hip", "left_knee", 0.045, 0.045),
+    ("right_hip", "right_knee", 0.045, 0.045),
+    ("left_knee", "left_ankle", 0.031, 0.031),
+    ("right_knee", "right_ankle", 0.031, 0.031),
+    ("left_ankle", "left_toe", 0.026, 0.026),
+    ("right_ankle", "right_toe", 0.026, 0.026),
 )
-_LIMBS = (
-    ("neck", "head", 0.048),
-    ("left_shoulder", "left_elbow", 0.027),
-    ("right_shoulder", "right_elbow", 0.027),
-    ("left_elbow", "left_wrist", 0.022),
-    ("right_elbow", "right_wrist", 0.022),
-    ("left_hip", "left_knee", 0.045),
-    ("right_hip", "right_knee", 0.045),
-    ("left_knee", "left_ankle", 0.031),
-    ("right_knee", "right_ankle", 0.031),
-    ("left_ankle", "left_toe", 0.026),
-    ("right_ankle", "right_toe", 0.026),
+POINTS = len(_SEGMENTS)
+_STARTS, _ENDS = (np.array([JOINT[one[n]] for one in _SEGMENTS]) for n in (0, 1))
+_HALF_WIDTHS, _HALF_DEPTHS = (np.array([one[n] for one in _SEGMENTS], np.float64) for n in (2, 3))
+_PELVIS, _CHEST, _NECK = JOINT["pelvis"], JOINT["chest"], JOINT["neck"]
+_L_SHOULDER, _R_SHOULDER = JOINT["left_shoulder"], JOINT["right_shoulder"]
+_L_HIP, _R_HIP, _L_KNEE, _R_KNEE = (
+    JOINT[f"{side}_{part}"] for part in ("hip", "knee") for side in ("left", "right")
 )
-POINTS = len(_TRUNK) + len(_LIMBS)
+_L_ANKLE, _R_ANKLE = JOINT["left_ankle"], JOINT["right_ankle"]
 #: How far segments reach beyond their joints: hands, shoulders, the skull above its middle.
 _OVERLAP = 1.25
+#: What stands behind another part still gets so much of its amplitude round it.
+_HIDDEN = 0.2
 #: The twinkling of a segment: waves over the aspect, of about this many radians an aspect radian. [A: folds
 #: of cloth of some centimetres on limbs a few wavelengths thick decorrelate within some degrees]
-_WAVES, _ROUGHNESS = 6, 25.0
+_WAVES, _ROUGHNESS = 5, 25.0
 
 
 class Speckle:
-    """Random smooth functions of the aspect, one a point; their power is exponential, with mean 1."""
+    """Random smooth functions of the aspect, one a point; their power is exponential, with mean 1.
+
+    waves : (points, waves, 3) radians an aspect radian; phase : (points, waves). Their sum is what counts.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         direction = rng.standard_normal((POINTS, _WAVES, 3))
         direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
-        self._waves = direction * _ROUGHNESS * rng.uniform(0.3, 1.0, (POINTS, _WAVES, 1))
-        self._phase = rng.uniform(0.0, 2.0 * np.pi, (POINTS, _WAVES))
-
-    def amplitude(self, aspect: FloatArray) -> FloatArray:
-        """`aspect` (times, points, 3) unit vectors in the segments' frames."""
-        turn = np.einsum("tpx,pwx->tpw", aspect, self._waves) + self._phase
-        return np.asarray(np.hypot(np.cos(turn).sum(-1), np.sin(turn).sum(-1)) / np.sqrt(_WAVES))
+        self.waves = direction * _ROUGHNESS * rng.uniform(0.3, 1.0, (POINTS, _WAVES, 1))
+        self.phase = rng.uniform(0.0, 2.0 * np.pi, (POINTS, _WAVES))
 
 
 class Body(Part):
@@ -129,70 +136,18 @@ class Body(Part):
 
     def scatterers(self, pose: Pose, viewpoint_m: FloatArray, speckle: Speckle) -> Scatterers:
         """What the device sees of a pose."""
-        joints = pose.joints_m
-        frame = _frame(joints)
-        trunk = [self._trunk(joints, frame, viewpoint_m, *one) for one in _TRUNK]
-        limbs = self._limbs(joints, viewpoint_m)
-        position = np.concatenate([np.stack([one[0] for one in trunk], 1), limbs[0]], 1)
-        strength = np.concatenate([np.stack([one[1] for one in trunk], 1), limbs[1]], 1)
-        # the front of the chest comes forward as it breathes in, the belly half as much
-        rise = pose.chest_rise_m[:, None, None] * np.array([0.6, 1.0])[None, :, None]
-        position[:, :2] += rise * frame[:, None, :, 0]
-        towards = viewpoint_m - position
-        towards /= np.maximum(np.linalg.norm(towards, axis=-1, keepdims=True), 1e-6)
-        aspect = np.einsum("tpx,txk->tpk", towards, frame)
-        strength = strength * speckle.amplitude(aspect) * _uncovered(joints, position, towards)
-        return Scatterers(position, strength * 10.0 ** (-self.clothing_db / 20.0))
-
-    def _trunk(
-        self,
-        joints: FloatArray,
-        frame: FloatArray,
-        viewpoint_m: FloatArray,
-        start: str,
-        end: str,
-        half_width: float,
-        half_depth: float,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Specular point (times, 3) and echo amplitude (times,) of a flattened ellipsoid."""
-        middle, along = _middle(joints, start, end)
-        length = np.linalg.norm(along, axis=-1, keepdims=True)
-        up = along / length
-        left = frame[:, :, 1] - (frame[:, :, 1] * up).sum(-1, keepdims=True) * up
-        left /= np.linalg.norm(left, axis=-1, keepdims=True)
-        axes = np.stack([np.cross(left, up), left, up], 1)  # (times, axis, 3)
-        size = np.stack(
-            [
-                np.full(len(joints), half_depth * self.girth * self.height_m),
-                np.full(len(joints), half_width * self.girth * self.height_m),
-                0.5 * _OVERLAP * length[:, 0],
-            ],
-            -1,
+        position, strength = _seen(
+            np.ascontiguousarray(pose.joints_m),
+            np.ascontiguousarray(pose.chest_rise_m),
+            np.asarray(viewpoint_m, np.float64),
+            _STARTS,
+            _ENDS,
+            _HALF_WIDTHS * self.girth * self.height_m,
+            _HALF_DEPTHS * self.girth * self.height_m,
+            speckle.waves,
+            speckle.phase,
         )
-        view = viewpoint_m - middle
-        view /= np.linalg.norm(view, axis=-1, keepdims=True)
-        local = np.einsum("tax,tx->ta", axes, view)
-        spread = (np.square(size * local)).sum(-1)
-        point = np.einsum("ta,tax->tx", np.square(size) * local, axes) / np.sqrt(spread)[:, None]
-        # cross-section π·(abc)²/(a²u² + b²v² + c²w²)²; amplitude at 1 m is its root over 4π
-        return middle + point, 0.5 * size.prod(-1) / spread
-
-    def _limbs(self, joints: FloatArray, viewpoint_m: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The same of round ones: (times, limbs, 3) and (times, limbs)."""
-        start, end = [JOINT[one[0]] for one in _LIMBS], [JOINT[one[1]] for one in _LIMBS]
-        radius = np.array([one[2] for one in _LIMBS]) * self.girth * self.height_m
-        middle = 0.5 * (joints[:, start] + joints[:, end])
-        along = joints[:, end] - joints[:, start]
-        length = np.linalg.norm(along, axis=-1)
-        axis = along / length[..., None]
-        half = np.maximum(0.5 * _OVERLAP * length, radius)
-        view = viewpoint_m - middle
-        view /= np.linalg.norm(view, axis=-1, keepdims=True)
-        along_view = (view * axis).sum(-1)
-        r2, h2 = np.square(radius), np.square(half)
-        spread = r2 * (1.0 - np.square(along_view)) + h2 * np.square(along_view)
-        point = r2[:, None] * view + ((h2 - r2) * along_view)[..., None] * axis
-        return middle + point / np.sqrt(spread)[..., None], 0.5 * r2 * half / spread
+        return Scatterers(position, strength * 10.0 ** (-self.clothing_db / 20.0))
 
 
 def in_room(joints: FloatArray, place_m: FloatArray, heading_rad: FloatArray) -> FloatArray:
@@ -202,50 +157,94 @@ def in_room(joints: FloatArray, place_m: FloatArray, heading_rad: FloatArray) ->
     return np.stack([place_m[:, :1] + c * x - s * y, place_m[:, 1:] + s * x + c * y, joints[..., 2]], -1)
 
 
-def _middle(joints: FloatArray, start: str, end: str) -> tuple[FloatArray, FloatArray]:
-    a, b = joints[:, JOINT[start]], joints[:, JOINT[end]]
-    return 0.5 * (a + b), b - a
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _seen(joints, rise, viewpoint, starts, ends, widths, depths, waves, phase):  # type: ignore[no-untyped-def]
+    """Specular point and echo amplitude of every segment, (times, points, 3) and (times, points)."""
+    count, points = joints.shape[0], len(starts)
+    position, strength = np.empty((count, points, 3)), np.empty((count, points))
+    left, up, forward, view = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    axis, across, middle, ahead = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    towards = np.empty((points, 3))
+    for t in range(count):
+        j = joints[t]
+        for x in range(3):  # the trunk's own frame
+            left[x] = j[_L_SHOULDER, x] - j[_R_SHOULDER, x] + j[_L_HIP, x] - j[_R_HIP, x]
+            up[x] = j[_NECK, x] - j[_PELVIS, x]
+        _normalise(left)
+        _cross(left, up, forward)
+        _normalise(forward)
+        _cross(forward, left, up)
+        for p in range(points):
+            a, b = starts[p], ends[p]
+            for x in range(3):
+                axis[x] = j[b, x] - j[a, x]
+                middle[x] = 0.5 * (j[a, x] + j[b, x])
+                view[x] = viewpoint[x] - middle[x]
+            length = _normalise(axis)
+            _normalise(view)
+            half = max(0.5 * _OVERLAP * length, widths[p])
+            along = view[0] * axis[0] + view[1] * axis[1] + view[2] * axis[2]
+            # across the segment to the left, and ahead: a trunk is flatter than wide, limbs are round
+            slip = left[0] * axis[0] + left[1] * axis[1] + left[2] * axis[2]
+            for x in range(3):
+                across[x] = left[x] - slip * axis[x]
+            _normalise(across)
+            _cross(across, axis, ahead)
+            aside = view[0] * across[0] + view[1] * across[1] + view[2] * across[2]
+            front = view[0] * ahead[0] + view[1] * ahead[1] + view[2] * ahead[2]
+            w2, d2, h2 = widths[p] ** 2, depths[p] ** 2, half * half
+            spread = w2 * aside * aside + d2 * front * front + h2 * along * along
+            root = 1.0 / math.sqrt(spread)
+            # the front of the chest comes forward as it breathes in, the belly half as much
+            breath = rise[t] * (0.6 if p == 0 else 1.0 if p == 1 else 0.0)
+            for x in range(3):
+                surface = w2 * aside * across[x] + d2 * front * ahead[x] + h2 * along * axis[x]
+                position[t, p, x] = middle[x] + surface * root + breath * forward[x]
+                towards[p, x] = viewpoint[x] - position[t, p, x]
+            _normalise(towards[p])
+            # cross-section pi·(abc)²/(a²u² + b²v² + c²w²)²; amplitude at 1 m is its root over 4·pi
+            echo = 0.5 * widths[p] * depths[p] * half / spread
+            u = towards[p, 0] * forward[0] + towards[p, 1] * forward[1] + towards[p, 2] * forward[2]
+            v = towards[p, 0] * left[0] + towards[p, 1] * left[1] + towards[p, 2] * left[2]
+            w = towards[p, 0] * up[0] + towards[p, 1] * up[1] + towards[p, 2] * up[2]
+            re, im = 0.0, 0.0
+            for n in range(phase.shape[1]):
+                turn = phase[p, n] + u * waves[p, n, 0] + v * waves[p, n, 1] + w * waves[p, n, 2]
+                re += math.cos(turn)
+                im += math.sin(turn)
+            strength[t, p] = echo * math.sqrt((re * re + im * im) / phase.shape[1])
+        for p in range(3, 7):  # arms behind the trunk
+            strength[t, p] *= _behind(position[t, p], j[_CHEST, 0], j[_CHEST, 1], towards[0], 0.17)
+        for p in range(7, points):  # each leg behind the other
+            knee, ankle = (_R_KNEE, _R_ANKLE) if p % 2 else (_L_KNEE, _L_ANKLE)
+            x, y = 0.5 * (j[knee, 0] + j[ankle, 0]), 0.5 * (j[knee, 1] + j[ankle, 1])
+            strength[t, p] *= _behind(position[t, p], x, y, towards[0], 0.07)
+    return position, strength
 
 
-def _frame(joints: FloatArray) -> FloatArray:
-    """Forward, left and up of the trunk as columns, (times, 3, 3)."""
-    left = joints[:, JOINT["left_shoulder"]] - joints[:, JOINT["right_shoulder"]]
-    left = left + joints[:, JOINT["left_hip"]] - joints[:, JOINT["right_hip"]]
-    up = joints[:, JOINT["neck"]] - joints[:, JOINT["pelvis"]]
-    left /= np.linalg.norm(left, axis=-1, keepdims=True)
-    forward = np.cross(left, up)
-    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
-    return np.stack([forward, left, np.cross(forward, left)], -1)
+@njit(cache=True, fastmath=True, inline="always")
+def _normalise(vector):  # type: ignore[no-untyped-def]
+    length = math.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2)
+    scale = 1.0 / max(length, 1e-9)
+    for x in range(3):
+        vector[x] *= scale
+    return length
 
 
-#: What hides what, as rows of points: arms and head behind the trunk, each leg behind the other.
-_LEFT_LEG, _RIGHT_LEG, _ARMS_AND_HEAD = [7, 9, 11], [8, 10, 12], [2, 3, 4, 5, 6]
-_HIDDEN = 0.2  # of the amplitude goes round
+@njit(cache=True, fastmath=True, inline="always")
+def _cross(a, b, out):  # type: ignore[no-untyped-def]
+    out[0] = a[1] * b[2] - a[2] * b[1]
+    out[1] = a[2] * b[0] - a[0] * b[2]
+    out[2] = a[0] * b[1] - a[1] * b[0]
 
 
-def _uncovered(joints: FloatArray, position: FloatArray, towards: FloatArray) -> FloatArray:
-    """Share of the amplitude that is not hidden behind other parts of the same body, (times, points)."""
-    share = np.ones(position.shape[:2])
-    chest = joints[:, JOINT["chest"]]
-    share[:, _ARMS_AND_HEAD[1:]] = _behind(position[:, _ARMS_AND_HEAD[1:]], chest[:, None], towards, 0.17)
-    thighs = 0.5 * (joints[:, JOINT["left_knee"]] + joints[:, JOINT["left_ankle"]])
-    share[:, _RIGHT_LEG] = _behind(position[:, _RIGHT_LEG], thighs[:, None], towards, 0.07)
-    thighs = 0.5 * (joints[:, JOINT["right_knee"]] + joints[:, JOINT["right_ankle"]])
-    share[:, _LEFT_LEG] = _behind(position[:, _LEFT_LEG], thighs[:, None], towards, 0.07)
-    return share
-
-
-def _behind(point: FloatArray, cover: FloatArray, towards: FloatArray, radius_m: float) -> FloatArray:
-    """Upright cover of a radius, seen from the side: how much of each point's amplitude is left."""
-    view = towards[:, :1, :2]
-    level = np.linalg.norm(view, axis=-1)  # from straight above nothing upright covers anything
-    offset = (point - cover)[..., :2]
-    depth = -(offset * view).sum(-1)
-    across = np.abs(offset[..., 0] * view[..., 1] - offset[..., 1] * view[..., 0])
-    hidden = _smooth((depth - 0.5 * radius_m) / radius_m) * (1.0 - _smooth((across / radius_m - 0.6) / 0.8))
-    return np.asarray(1.0 - (1.0 - _HIDDEN) * np.square(level) * hidden)
-
-
-def _smooth(x: FloatArray) -> npt.NDArray[np.float64]:
-    x = np.clip(x, 0.0, 1.0)
-    return np.asarray(x * x * (3.0 - 2.0 * x))
+@njit(cache=True, fastmath=True, inline="always")
+def _behind(point, x, y, view, radius_m):  # type: ignore[no-untyped-def]
+    """Upright cover of a radius at x, y, seen from the side: share of the point's amplitude that is left."""
+    dx, dy = point[0] - x, point[1] - y
+    level2 = view[0] * view[0] + view[1] * view[1]  # from straight above nothing upright covers anything
+    depth, across = -(dx * view[0] + dy * view[1]), abs(dx * view[1] - dy * view[0])
+    far = min(max((depth - 0.5 * radius_m) / radius_m, 0.0), 1.0)
+    near = min(max((across / radius_m - 0.6) / 0.8, 0.0), 1.0)
+    hidden = far * far * (3.0 - 2.0 * far) * (1.0 - near * near * (3.0 - 2.0 * near))
+    return 1.0 - (1.0 - _HIDDEN) * level2 * hidden

@@ -29,11 +29,11 @@ SLOWER, FASTER = (16, 8, 4, 2), (2, 3, 4, 6, 8, 12)
 #: Share of the Nyquist frequency that a slower rate carries.
 CARRIED = 0.8
 #: At most so many knots are passed in one block of the renderer.
-KNOTS_A_BLOCK = 1.6
+KNOTS_A_BLOCK = 1.7
 #: Ways over walls: at most so many for a mover, none weaker than this against the strongest.
-MOST_PATHS, WEAKEST_PATH_DB = 6, -24.0
+MOST_PATHS, MOST_FAST_PATHS, WEAKEST_PATH_DB = 4, 2, -20.0
 #: How often shadows are looked up, and the delay of the tone's envelope.
-SHADOW_HZ = 30.0
+SHADOW_HZ = 20.0
 #: A person as an obstacle: radius of the trunk.
 PERSON_RADIUS_M = 0.18
 
@@ -66,11 +66,11 @@ class Echo:
         self._others, self._envelope, self._device_motion_m = others, envelope, device_motion_m
         self._viewpoint_m = transducers.middle_m
         self._air = MovingAir(medium, airflow_mps, seed, "mover", number)
+        self._interpolator, self._decimator = _rate_changers(
+            2.02 * mover.highest_speed_mps * medium.wavenumber, mover.knot_rate_hz, band
+        )
         self._ends, self._pairs = self._choose_paths(transducers, duration_s)
         self._longest_leg_s = self._ends.longest_leg_m(room.size_m) / medium.speed_of_sound_mps
-        self._interpolator, self._decimator = _rate_changers(
-            2.1 * mover.highest_speed_mps * medium.wavenumber, mover.knot_rate_hz, band
-        )
 
     def pressure(self, first_sample: int, count: int) -> Complex64Array:
         """`(count, microphones)` complex pascal at the band's rate."""
@@ -109,7 +109,9 @@ class Echo:
         lit *= aimed(_cosine(points, source_m, source_axis), place.directivity)
         heard = self._spreading(points, microphone_m.mean(1)) * images.reflection
         power = np.einsum("p,ps,pm->sm", seen.strength.reshape(-1) ** 2, lit**2, heard**2)
-        order = np.argsort(-power, axis=None)[:MOST_PATHS]
+        # what is rendered at many times the rate is a blur of lines: two ways of it are enough to cost
+        most = MOST_PATHS if self._decimator is None else MOST_FAST_PATHS
+        order = np.argsort(-power, axis=None)[:most]
         order = order[power.flat[order] > power.max() * 10.0 ** (WEAKEST_PATH_DB / 10.0)]
         source, mirror = np.unravel_index(order, power.shape)
         sources, source_at = np.unique(source, return_inverse=True)
@@ -133,9 +135,11 @@ class Echo:
 
     def _rendered(self, rate_hz: float, first_sample: int, count: int) -> Complex64Array:
         knots_hz = self._mover.knot_rate_hz
+        stride = max(1, round(knots_hz / SHADOW_HZ))  # shadows are looked up at every so many knots
         first = int(np.floor((first_sample / rate_hz - self._longest_leg_s) * knots_hz)) - KNOT_MARGIN
         # whole blocks are solved for
         last = int(np.ceil((first_sample + count + BLOCK) / rate_hz * knots_hz)) + KNOT_MARGIN
+        first, last = first // stride * stride, -(-last // stride) * stride
         time_s = np.arange(first, last + 1) / knots_hz
         seen = self._mover.scatterers(time_s, self._viewpoint_m)
         position_m = seen.position_m
@@ -145,7 +149,7 @@ class Echo:
             position_m,
             seen.strength,
             1.0 + self._air.lateness(time_s),
-            self._lit(time_s, seen.strength.shape[1]),
+            self._lit(time_s, seen.position_m, stride),
             time_s[0],
             1.0 / knots_hz,
             self._ends,
@@ -156,19 +160,17 @@ class Echo:
             count,
         )
 
-    def _lit(self, time_s: FloatArray, points: int) -> FloatArray:
+    def _lit(self, time_s: FloatArray, position_m: FloatArray, stride: int) -> FloatArray:
         """Amplitude that obstacles and walls leave of the direct leg, (times, points)."""
-        slow = np.arange(int(np.floor(time_s[0] * SHADOW_HZ)), int(np.ceil(time_s[-1] * SHADOW_HZ)) + 1)
-        slow_s = slow / SHADOW_HZ
-        position_m = self._mover.scatterers(slow_s, self._viewpoint_m).position_m
+        slow_s, position_m = time_s[::stride], position_m[::stride]
         share = _through_walls(position_m, np.array(self._room.size_m))
         obstacles = self._obstacles(slow_s)
         if len(obstacles.half_m):
             wavelength_m = 1.0 / self._medium.wavenumber
             share *= lit_share(position_m, self._viewpoint_m, obstacles, wavelength_m)
         if (share == 1.0).all():
-            return np.ones((len(time_s), points))
-        return np.stack([np.interp(time_s, slow_s, share[:, p]) for p in range(points)], -1)
+            return np.ones((len(time_s), position_m.shape[1]))
+        return np.stack([np.interp(time_s, slow_s, one) for one in share.T], -1)
 
     def _obstacles(self, time_s: FloatArray) -> Obstacles:
         boxes = self._room.furniture

@@ -105,8 +105,7 @@ class PersonMover(Mover):
 
     def __init__(self, body: Body, sequence: Sequence, from_s: float, rng: np.random.Generator) -> None:
         self._body, self._sequence, self._from_s = body, sequence, from_s
-        # the point that looks at the device runs over a limb's surface as the limb turns
-        self.highest_speed_mps = 1.1 * sequence.highest_speed_mps
+        self.highest_speed_mps = sequence.highest_speed_mps
         self._speckle = Speckle(rng)
         # breath: 12 to 21 a minute, 1 to 8 mm at the chest, never quite regular
         self._breath_hz, self._breath_m = rng.uniform(0.2, 0.35), rng.uniform(0.001, 0.008)

@@ -6,7 +6,7 @@ A point p, lit by an image s of the loudspeaker and heard through an image m of 
 
 at receive time T: the sound heard at T left the point at u. Between knots of u, legs are cubic; between block
 boundaries of T, so is D, and the phase of each sample is that cubic's. First-order cost for a path and a
-microphone: a solve for u and 16-32 sines, vectorised, a block.
+microphone: a solve for u and 32 sines, vectorised, a block.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from noctule.simulate.medium import Medium
 from noctule.simulate.parts import FloatArray, Vector
 
 #: Samples between two solutions for the emission time.
-BLOCK = 16
+BLOCK = 32
 #: Knots needed before and after the times that are used: slopes look two knots away.
 KNOT_MARGIN = 3
 #: Directivity tables are equally spaced over the cosine of the angle, -1 to 1.
@@ -29,15 +29,15 @@ DIRECTIVITY_POINTS = 256
 
 _FAST = {"contract", "nnan", "ninf", "nsz", "arcp"}  # not reassoc: _turns rounds by adding a big number
 
-#: sin(2πt)/t and cos(2πt) on |t| <= 1/2 as polynomials of t², fitted to 1e-7.
+#: sin(2πt)/t and cos(2πt) on |t| <= 1/2 as polynomials of t², fitted to 1e-5.
 _x = (np.cos(np.pi * (np.arange(64) + 0.5) / 64) + 1.0) / 8.0  # Chebyshev points of t² in 0..1/4
 _SIN = tuple(
     np.float32(one)
-    for one in np.polynomial.Polynomial.fit(_x, np.sinc(2 * np.sqrt(_x)) * 2 * np.pi, 6).convert().coef
+    for one in np.polynomial.Polynomial.fit(_x, np.sinc(2 * np.sqrt(_x)) * 2 * np.pi, 4).convert().coef
 )
 _COS = tuple(
     np.float32(one)
-    for one in np.polynomial.Polynomial.fit(_x, np.cos(2 * np.pi * np.sqrt(_x)), 7).convert().coef
+    for one in np.polynomial.Polynomial.fit(_x, np.cos(2 * np.pi * np.sqrt(_x)), 5).convert().coef
 )
 _ROUND = np.float32(1.5 * 2**23)
 
@@ -289,12 +289,7 @@ def _add(turns, slope, amplitude, real, imag):  # type: ignore[no-untyped-def]
             t -= (t + _ROUND) - _ROUND  # to -1/2..1/2
             x = t * t
             a = a0 + s * a1
-            sine = _SIN[0] + x * (
-                _SIN[1] + x * (_SIN[2] + x * (_SIN[3] + x * (_SIN[4] + x * (_SIN[5] + x * _SIN[6]))))
-            )
-            cosine = _COS[0] + x * (
-                _COS[1]
-                + x * (_COS[2] + x * (_COS[3] + x * (_COS[4] + x * (_COS[5] + x * (_COS[6] + x * _COS[7])))))
-            )
+            sine = _SIN[0] + x * (_SIN[1] + x * (_SIN[2] + x * (_SIN[3] + x * _SIN[4])))
+            cosine = _COS[0] + x * (_COS[1] + x * (_COS[2] + x * (_COS[3] + x * (_COS[4] + x * _COS[5]))))
             re[n] += a * cosine
             im[n] += a * t * sine

@@ -32,8 +32,8 @@ from noctule.simulate.transducers import Band
 Samples = npt.NDArray[Any]  # (count, microphones)
 Kind = Literal["baseband", "audio"]
 
-#: Scenes are rendered in pieces of this length.
-PIECE_S = 2.0
+#: Scenes are rendered in pieces of this many samples: long ones cost less, short ones fit into memory.
+PIECE = 60000
 #: For full-rate audio the tone is rendered at a quarter of the rate, this share of whose Nyquist is carried.
 _FOLD, _CARRIED = 4, 0.8
 
@@ -249,7 +249,7 @@ class Rendered:
             yield chain.process(signal)
 
     def _signals(self) -> Iterator[Samples]:
-        length = round(PIECE_S * self.rate_hz)
+        length = PIECE
         pieces = [(first, min(length, self.count - first)) for first in range(0, self.count, length)]
         if self._workers == 1 or len(pieces) == 1:
             yield from (self._rendering.signal(*piece) for piece in pieces)

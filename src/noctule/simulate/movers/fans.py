@@ -201,7 +201,6 @@ def _blades(angle, heading, tilt, hub, view, radius, flash, track, grille):  # t
             square = (s * across_u - c * across_w) / slant
             lobe = square * square
             lobe = lobe * lobe
-            lobe = lobe * lobe
             shine = flash[b] * (0.3 * (1.0 - slant2) + 0.12 + slant * lobe)
             for k in range(spots):
                 r = radius[k]
