@@ -77,9 +77,9 @@ class StillField:
         self._envelope, self._device_motion_m = envelope, device_motion_m
         self._microphones = len(transducers.microphones_m)
 
-    def pressure(self, first_sample: int, count: int) -> ComplexArray:
+    def pressure(self, first_sample: int, count: int) -> npt.NDArray[np.complex64]:
         """`(count, microphones)` complex pascal."""
-        out = np.zeros((count, self._microphones), np.complex128)
+        out = np.zeros((count, self._microphones), np.complex64)
         for group in self._groups:
             out += group.pressure(first_sample, count, self._envelope, self._device_motion_m)
         return out
@@ -100,15 +100,17 @@ class _Group:
 
     def pressure(
         self, first_sample: int, count: int, envelope: Envelope | None, device_motion_m: Displacement | None
-    ) -> ComplexArray:
+    ) -> npt.NDArray[np.complex64]:
         band = self._band
         late = self._air.lateness(np.arange(first_sample, first_sample + count) / band.rate_hz)
-        turned = np.exp(-2j * np.pi * self._medium.wavenumber * self._length_m * late)[:, None]
+        turn = np.asarray(-2.0 * np.pi * self._medium.wavenumber * self._length_m * late, np.float32)
+        turned = np.empty((count, 1), np.complex64)
+        turned.real[:, 0], turned.imag[:, 0] = np.cos(turn), np.sin(turn)
         heard = self._sum if envelope is None else self._played(envelope, first_sample, count)
-        out = turned * heard
+        out = turned * heard.astype(np.complex64)
         if device_motion_m is not None:
-            out *= self._shaken(device_motion_m, first_sample, count)
-        return np.asarray(out)
+            out *= self._shaken(device_motion_m, first_sample, count).astype(np.complex64)
+        return out
 
     def _impulse_response(self, paths: StillPaths, phasors: ComplexArray) -> ComplexArray:
         """(taps, microphones) at the band's rate; a delay between two samples is shared by both."""

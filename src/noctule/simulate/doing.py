@@ -89,7 +89,7 @@ class Performance:
 
     def _fastest_mps(self) -> float:
         """Of any joint, with something in hand for the surface around it."""
-        rate_hz = 60.0
+        rate_hz = 30.0
         count = max(3, int(min(self.duration_s, LONGEST_LOOK_S) * rate_hz))
         joints = self._joints(np.arange(count) / rate_hz)
         return float(1.15 * np.linalg.norm(np.diff(joints, axis=0), axis=-1).max() * rate_hz + 0.05)

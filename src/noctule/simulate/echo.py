@@ -33,7 +33,7 @@ KNOTS_A_BLOCK = 1.7
 #: Ways over walls: at most so many for a mover, none weaker than this against the strongest.
 MOST_PATHS, MOST_FAST_PATHS, WEAKEST_PATH_DB = 4, 2, -20.0
 #: How often shadows are looked up, and the delay of the tone's envelope.
-SHADOW_HZ = 20.0
+SHADOW_HZ = 12.0
 #: A person as an obstacle: radius of the trunk.
 PERSON_RADIUS_M = 0.18
 

@@ -112,10 +112,10 @@ class BasebandChain:
 
     def process(self, signal: npt.NDArray[np.complexfloating]) -> npt.NDArray[np.complex64]:
         """`(count, microphones)` amplitude in full scales, to complex64 samples, less those that are lost."""
-        halves = 0.5 * np.asarray(signal, np.complex64)
-        gain = self._gain.factors(2.0 * np.abs(halves).max(1))[:, None]
+        halves = np.float32(0.5) * np.asarray(signal, np.complex64)
+        gain = self._gain.factors(2.0 * halves)[:, None]
         # the microphone's noise before the gain and the converter's behind it, as one
-        noise_rms = np.hypot(self._noise_rms * gain, self._step_rms)
+        noise_rms = np.sqrt(np.square(self._noise_rms * gain) + np.square(self._step_rms))
         noise = _white(self._names, self._position, *signal.shape) * noise_rms
         heard = _clipped_tone(np.asarray(halves * gain + noise, np.complex64))
         first, self._position = self._position, self._position + len(signal)
@@ -144,7 +144,7 @@ class AudioChain:
         first, self._position = self._position, self._position + len(signal)
         noise = np.concatenate([one.samples(first, len(signal)) for one in self._noise], 1)
         heard = signal + noise
-        heard = heard * self._gain.factors(np.abs(heard).max(1))[:, None]
+        heard = heard * self._gain.factors(heard)[:, None]
         if self._step:
             # a converter's last step is nobody's silence: what a dead channel gives is exactly zero
             heard = np.rint(heard / self._step) * self._step
@@ -173,9 +173,12 @@ class _Gain:
             -1.0 / (np.array([electronics.agc_attack_s, electronics.agc_release_s]) * rate_hz)
         )
 
-    def factors(self, peaks: FloatArray) -> npt.NDArray[np.float32]:
-        """`peaks` (count,): the loudest microphone's amplitude at each sample."""
-        settings, count = self._settings, len(peaks)
+    def factors(self, signal: npt.NDArray[np.inexact]) -> npt.NDArray[np.float32]:
+        """`signal` (count, microphones): the loudest microphone's amplitude decides, where anything does."""
+        settings, count = self._settings, len(signal)
+        if not settings.agc and not settings.gain_steps:
+            self._position += count
+            return np.full(1, 10.0 ** (settings.gain_db / 20.0), np.float32)
         time_s = (self._position + np.arange(count)) / self._rate_hz
         self._position += count
         db = np.full(count, settings.gain_db)
@@ -184,7 +187,7 @@ class _Gain:
         gain = 10.0 ** (db / 20.0)
         if settings.agc:
             target = 10.0 ** (settings.agc_target_dbfs / 20.0)
-            amplitude = np.ascontiguousarray(peaks * gain, np.float64)
+            amplitude = np.ascontiguousarray(np.abs(signal).max(1) * gain, np.float64)
             if self._level < 0.0:  # it has been listening before the scene began
                 self._level = float(amplitude[0])
             levels, self._level = _follow(amplitude, self._level, *self._turns)
@@ -229,6 +232,9 @@ def _step(bits: int) -> float:
 
 def _clipped_tone(halves: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
     """What is left at the carrier of a sine that a converter clips at 1 (its describing function)."""
+    parts = halves.view(np.float32)
+    if max(parts.max(initial=0.0), -parts.min(initial=0.0)) <= 0.353:  # of both parts: nowhere above 1
+        return halves
     amplitude = 2.0 * np.abs(halves)
     if amplitude.max(initial=0.0) <= 1.0:
         return halves

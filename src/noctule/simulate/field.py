@@ -63,7 +63,7 @@ class ToneField:
 
     def still(self, first_sample: int, count: int) -> Complex64Array:
         """The direct path, walls and furniture alone, as `pressure`."""
-        return self._still.pressure(first_sample, count).astype(np.complex64)
+        return self._still.pressure(first_sample, count)
 
     def moving(self, first_sample: int, count: int) -> Complex64Array:
         """The movers' part alone, as `pressure`."""

@@ -24,7 +24,7 @@ from noctule.simulate.field import ToneField
 from noctule.simulate.noise import ShapedNoise
 from noctule.simulate.parts import Displacement, FloatArray, Sound, generator
 from noctule.simulate.person import PersonMover
-from noctule.simulate.resample import Interpolator
+from noctule.simulate.resample import Interpolator, convolve
 from noctule.simulate.scenes import Scene
 from noctule.simulate.sound_field import SoundField
 from noctule.simulate.transducers import Band
@@ -213,7 +213,16 @@ class AudioRendering:
 
 def _filtered(pressure: Samples, taps: Samples) -> Samples:
     """Each microphone's own filter; what is needed on both sides goes."""
-    return np.stack([np.convolve(one, h, "valid") for one, h in zip(pressure.T, taps.T, strict=True)], -1)
+    if not np.iscomplexobj(pressure):
+        return np.stack([np.convolve(one, h, "valid") for one, h in zip(pressure.T, taps.T, strict=True)], -1)
+    out = np.empty((len(pressure) - len(taps) + 1, pressure.shape[1]), np.complex64)
+    given = np.ascontiguousarray(pressure.T, np.complex64)
+    for m, channel in enumerate(given):
+        real, imag = (
+            np.ascontiguousarray(part[::-1], np.float32) for part in (taps[:, m].real, taps[:, m].imag)
+        )
+        out[:, m] = convolve(channel, real) + np.complex64(1j) * convolve(channel, imag)
+    return out
 
 
 RENDERINGS: dict[Kind, Callable[[Scene], Rendering]] = {
