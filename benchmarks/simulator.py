@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 SCENE = Path(__file__).with_name("typical_scene.toml")
-WHAT = "60 s of a person, a floor fan, furniture and 4 microphones at baseband (40 kHz)"
+WHAT = "60 s of a person, a floor fan and 4 microphones at baseband (40 kHz)"
 
 
 def measure_simulator() -> dict[str, float]:

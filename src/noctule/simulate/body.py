@@ -36,7 +36,7 @@ _SEGMENTS = (
     ("right_ankle", "right_toe", 0.026, 0.026),
 )
 POINTS = len(_SEGMENTS)
-_STARTS, _ENDS = (np.array([JOINT[one[n]] for one in _SEGMENTS]) for n in (0, 1))
+_STARTS, _ENDS = (np.array([JOINT[str(one[n])] for one in _SEGMENTS]) for n in (0, 1))
 _HALF_WIDTHS, _HALF_DEPTHS = (np.array([one[n] for one in _SEGMENTS], np.float64) for n in (2, 3))
 _PELVIS, _CHEST, _NECK = JOINT["pelvis"], JOINT["chest"], JOINT["neck"]
 _L_SHOULDER, _R_SHOULDER = JOINT["left_shoulder"], JOINT["right_shoulder"]

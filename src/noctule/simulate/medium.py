@@ -39,7 +39,7 @@ class MovingAir:
         self._speed_mps = medium.speed_of_sound_mps
         self._noise = (
             ShapedNoise(
-                lambda hz: airflow_density(hz, airflow_mps), _AIR_HZ, seed, "air", *names, segment_s=4.0
+                lambda hz: airflow_density(hz, airflow_mps), _AIR_HZ, seed, "air", *names, segment_s=16.0
             )
             if airflow_mps > 0.0
             else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
 from noctule.simulate.parts import FloatArray
-from noctule.simulate.pose import JOINTS
+from noctule.simulate.pose import JOINT
 
 if TYPE_CHECKING:
     from noctule.simulate.body import Body
@@ -25,7 +27,9 @@ ANGLES = (
     "right_hip", "right_open", "right_knee", "right_foot",
 )  # fmt: skip
 ANGLE = {name: index for index, name in enumerate(ANGLES)}
-_FORWARD, _LEFT, _UP = np.eye(3)
+#: The compiled loop relies on the order of both lists: sides follow each other, arms by 3 and legs by 4.
+_PELVIS, _CHEST, _NECK, _HEAD = (JOINT[name] for name in ("pelvis", "chest", "neck", "head"))
+_SHOULDER, _HIP = JOINT["left_shoulder"], JOINT["left_hip"]
 
 
 def angles(body: Body, **given: float) -> FloatArray:
@@ -40,80 +44,83 @@ def angles(body: Body, **given: float) -> FloatArray:
 
 def joints(body: Body, rows: FloatArray) -> FloatArray:
     """Postures `(times, angles)` to joints `(times, 18, 3)` in the person's own frame."""
-    a = {name: rows[:, index] for name, index in ANGLE.items()}
-    out = np.zeros((len(rows), len(JOINTS), 3))
-    at = {name: out[:, index] for index, name in enumerate(JOINTS)}
-    at["pelvis"][:] = np.stack([a["pelvis_x_m"], a["pelvis_y_m"], a["pelvis_z_m"]], -1)
-    # trunk: up, leaning in the direction of the hips, swaying to the side
-    hips = _about_z(a["turn"])
-    up = _towards(a["lean"], a["sway"])
-    spine = np.einsum("tij,tj->ti", hips, up)
-    at["chest"][:] = at["pelvis"] + 0.72 * body.trunk_m * spine
-    at["neck"][:] = at["pelvis"] + body.trunk_m * spine
-    shoulders = hips @ _about_z(a["twist"])
-    gaze = shoulders @ _about_z(a["look"])
-    head = np.einsum("tij,tj->ti", gaze, _towards(0.3 * a["lean"] + a["nod"], a["sway"]))
-    at["head"][:] = at["neck"] + body.neck_to_head_m * head
-    for side, sign in (("left", 1.0), ("right", -1.0)):
-        _arm(body, a, at, side, sign, shoulders, spine)
-        _leg(body, a, at, side, sign, hips)
+    lengths = (
+        body.trunk_m,
+        body.neck_to_head_m,
+        body.upper_arm_m,
+        body.forearm_m,
+        body.thigh_m,
+        body.shank_m,
+        0.75 * body.foot_m,
+        0.8 * body.ankle_height_m,  # the toe lies lower than the ankle by what the ankle is above the sole
+        0.5 * body.shoulder_width_m,
+        0.5 * body.hip_width_m,
+    )
+    return np.asarray(_joints(np.ascontiguousarray(rows), np.array(lengths)))
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _joints(rows, lengths):  # type: ignore[no-untyped-def]
+    trunk, to_head, upper_arm, forearm, thigh, shank, foot, heel, half_shoulders, half_hips = lengths
+    out = np.empty((rows.shape[0], 18, 3))
+    for t in range(rows.shape[0]):
+        a, o = rows[t], out[t]
+        lean, sway, turn, twist, look, nod = a[3], a[4], a[5], a[6], a[7], a[8]
+        # trunk: up, leaning in the direction of the hips, swaying to the side
+        hip_c, hip_s = math.cos(turn), math.sin(turn)
+        sx, sy, sz = math.sin(lean), math.sin(sway) * math.cos(lean), math.cos(lean) * math.cos(sway)
+        spine_x, spine_y, spine_z = hip_c * sx - hip_s * sy, hip_s * sx + hip_c * sy, sz
+        _place(o, _PELVIS, a[0], a[1], a[2])
+        _reach(o, _CHEST, _PELVIS, 0.72 * trunk, spine_x, spine_y, spine_z)
+        _reach(o, _NECK, _PELVIS, trunk, spine_x, spine_y, spine_z)
+        bow = 0.3 * lean + nod
+        c, s = math.cos(turn + twist + look), math.sin(turn + twist + look)
+        sx, sy, sz = math.sin(bow), math.sin(sway) * math.cos(bow), math.cos(bow) * math.cos(sway)
+        _reach(o, _HEAD, _NECK, to_head, c * sx - s * sy, s * sx + c * sy, sz)
+        c, s = math.cos(turn + twist), math.sin(turn + twist)
+        for side in range(2):
+            sign = 1.0 - 2.0 * side
+            # arm: the forearm bends in the upper arm's plane, and swings inwards about the vertical
+            shoulder, lift, spread = _SHOULDER + 3 * side, a[9 + 4 * side], sign * a[10 + 4 * side]
+            bend, inwards = lift + a[11 + 4 * side], -sign * a[12 + 4 * side]
+            _reach(o, shoulder, _NECK, -0.12 * trunk, spine_x, spine_y, spine_z)
+            o[shoulder, 0] -= sign * half_shoulders * s
+            o[shoulder, 1] += sign * half_shoulders * c
+            x, y = math.sin(lift) * math.cos(spread), math.sin(spread)
+            z = -math.cos(lift) * math.cos(spread)
+            _reach(o, shoulder + 1, shoulder, upper_arm, c * x - s * y, s * x + c * y, z)
+            x, y = math.sin(bend) * math.cos(spread), math.sin(spread)
+            z = -math.cos(bend) * math.cos(spread)
+            ci, si = math.cos(inwards), math.sin(inwards)
+            x, y = ci * x - si * y, si * x + ci * y
+            _reach(o, shoulder + 2, shoulder + 1, forearm, c * x - s * y, s * x + c * y, z)
+            # leg
+            hip, flex, open_ = _HIP + 4 * side, a[17 + 4 * side], sign * a[18 + 4 * side]
+            below = flex - a[19 + 4 * side]
+            pitch = below + a[20 + 4 * side]
+            _place(
+                o, hip,
+                o[_PELVIS, 0] - sign * half_hips * hip_s, o[_PELVIS, 1] + sign * half_hips * hip_c, o[_PELVIS, 2],
+            )  # fmt: skip
+            y = math.sin(open_)
+            x, z = math.sin(flex) * math.cos(open_), -math.cos(flex) * math.cos(open_)
+            _reach(o, hip + 1, hip, thigh, hip_c * x - hip_s * y, hip_s * x + hip_c * y, z)
+            x, z = math.sin(below) * math.cos(open_), -math.cos(below) * math.cos(open_)
+            _reach(o, hip + 2, hip + 1, shank, hip_c * x - hip_s * y, hip_s * x + hip_c * y, z)
+            x = foot * math.cos(pitch) + heel * math.sin(pitch)
+            z = foot * math.sin(pitch) - heel * math.cos(pitch)
+            _reach(o, hip + 3, hip + 2, 1.0, hip_c * x, hip_s * x, z)
     return out
 
 
-def _arm(
-    body: Body,
-    a: dict[str, FloatArray],
-    at: dict[str, FloatArray],
-    side: str,
-    sign: float,
-    frame: FloatArray,
-    spine: FloatArray,
-) -> None:
-    shoulder = at[f"{side}_shoulder"]
-    shoulder[:] = at["neck"] - 0.12 * body.trunk_m * spine
-    shoulder += 0.5 * sign * body.shoulder_width_m * frame[:, :, 1]
-    lift, spread = a[f"{side}_raise"], a[f"{side}_spread"]
-    upper = _limb(lift, sign * spread)
-    # the forearm bends in the upper arm's plane, and swings inwards about the vertical
-    fore = _limb(lift + a[f"{side}_elbow"], sign * spread)
-    swing = -sign * a[f"{side}_inwards"]
-    c, s = np.cos(swing), np.sin(swing)
-    fore = np.stack([c * fore[:, 0] - s * fore[:, 1], s * fore[:, 0] + c * fore[:, 1], fore[:, 2]], -1)
-    at[f"{side}_elbow"][:] = shoulder + body.upper_arm_m * np.einsum("tij,tj->ti", frame, upper)
-    at[f"{side}_wrist"][:] = at[f"{side}_elbow"] + body.forearm_m * np.einsum("tij,tj->ti", frame, fore)
+@njit(cache=True, fastmath=True, inline="always")
+def _place(o, joint, x, y, z):  # type: ignore[no-untyped-def]
+    o[joint, 0], o[joint, 1], o[joint, 2] = x, y, z
 
 
-def _leg(
-    body: Body, a: dict[str, FloatArray], at: dict[str, FloatArray], side: str, sign: float, frame: FloatArray
-) -> None:
-    hip = at[f"{side}_hip"]
-    hip[:] = at["pelvis"] + 0.5 * sign * body.hip_width_m * frame[:, :, 1]
-    flex, spread = a[f"{side}_hip"], sign * a[f"{side}_open"]
-    below = flex - a[f"{side}_knee"]
-    foot = below + a[f"{side}_foot"]
-    at[f"{side}_knee"][:] = hip + body.thigh_m * np.einsum("tij,tj->ti", frame, _limb(flex, spread))
-    at[f"{side}_ankle"][:] = at[f"{side}_knee"] + body.shank_m * np.einsum(
-        "tij,tj->ti", frame, _limb(below, spread)
-    )
-    toe = np.stack([np.cos(foot), 0.0 * foot, np.sin(foot)], -1)
-    # the toe lies lower than the ankle by what the ankle is above the sole
-    drop = np.stack([np.sin(foot), 0.0 * foot, -np.cos(foot)], -1)
-    way = 0.75 * body.foot_m * toe + 0.8 * body.ankle_height_m * drop
-    at[f"{side}_toe"][:] = at[f"{side}_ankle"] + np.einsum("tij,tj->ti", frame, way)
-
-
-def _limb(forward: FloatArray, aside: FloatArray) -> FloatArray:
-    """Unit vectors that hang down at zero, (times, 3)."""
-    return np.stack([np.sin(forward) * np.cos(aside), np.sin(aside), -np.cos(forward) * np.cos(aside)], -1)
-
-
-def _towards(lean: FloatArray, sway: FloatArray) -> FloatArray:
-    """Unit vectors that point up at zero, (times, 3)."""
-    return np.stack([np.sin(lean), np.sin(sway) * np.cos(lean), np.cos(lean) * np.cos(sway)], -1)
-
-
-def _about_z(angle: FloatArray) -> FloatArray:
-    c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
-    return np.stack(
-        [np.stack([c, -s, zero], -1), np.stack([s, c, zero], -1), np.stack([zero, zero, one], -1)], 1
-    )
+@njit(cache=True, fastmath=True, inline="always")
+def _reach(o, joint, start, length, x, y, z):  # type: ignore[no-untyped-def]
+    """A joint so far from another in a direction."""
+    o[joint, 0] = o[start, 0] + length * x
+    o[joint, 1] = o[start, 1] + length * y
+    o[joint, 2] = o[start, 2] + length * z

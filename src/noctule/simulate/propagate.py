@@ -245,7 +245,10 @@ def _emission_times(leg, first_knot_s, knot_s, speed, start_s, block_s, knot, pa
         for _ in range(2):
             k = min(max(int(u), 0), most)
             d = _cubic(value, slope, k, u - k)
-            u -= (u + d * to_knots - at) / (1.0 + _cubic_slope(value, slope, k, u - k) * to_knots)
+            wrong = (u + d * to_knots - at) / (1.0 + _cubic_slope(value, slope, k, u - k) * to_knots)
+            u -= wrong
+            if abs(wrong) < 1e-3:  # the next would be of its square
+                break
         k = min(max(int(u), 0), most)
         knot[b], part[b] = k, u - k
 
