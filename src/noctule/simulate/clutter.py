@@ -23,6 +23,8 @@ ComplexArray = npt.NDArray[np.complex128]
 REACH_M = 25.0
 #: Groups of like length; so many of a group's paths tell how it changes when the device moves.
 GROUPS, MOST_SHAKEN_PATHS = 5, 64
+#: Rate at which moving air is followed where nothing quicker happens: at two times that of its noise.
+AIR_HZ = 400.0
 #: Rate at which the device's own movement is followed: it carries vibration to 400 Hz.
 SHAKE_HZ = 2000.0
 
@@ -79,7 +81,16 @@ class StillField:
 
     def pressure(self, first_sample: int, count: int) -> npt.NDArray[np.complex64]:
         """`(count, microphones)` complex pascal."""
-        out = np.zeros((count, self._microphones), np.complex64)
+        out = np.empty((count, self._microphones), np.complex64)
+        if self._envelope is None and self._device_motion_m is None:  # nothing but slow air
+            slow_s = slow_times(first_sample, count, self._band, AIR_HZ)
+            slow = np.asarray(sum(group.at(slow_s) for group in self._groups))
+            at = np.arange(first_sample, first_sample + count) / self._band.rate_hz
+            for m in range(self._microphones):
+                out.real[:, m] = np.interp(at, slow_s, slow[:, m].real)
+                out.imag[:, m] = np.interp(at, slow_s, slow[:, m].imag)
+            return out
+        out[:] = 0.0
         for group in self._groups:
             out += group.pressure(first_sample, count, self._envelope, self._device_motion_m)
         return out
@@ -101,16 +112,21 @@ class _Group:
     def pressure(
         self, first_sample: int, count: int, envelope: Envelope | None, device_motion_m: Displacement | None
     ) -> npt.NDArray[np.complex64]:
-        band = self._band
-        late = self._air.lateness(np.arange(first_sample, first_sample + count) / band.rate_hz)
-        turn = np.asarray(-2.0 * np.pi * self._medium.wavenumber * self._length_m * late, np.float32)
-        turned = np.empty((count, 1), np.complex64)
-        turned.real[:, 0], turned.imag[:, 0] = np.cos(turn), np.sin(turn)
+        turned = self._turned(np.arange(first_sample, first_sample + count) / self._band.rate_hz)
         heard = self._sum if envelope is None else self._played(envelope, first_sample, count)
-        out = turned * heard.astype(np.complex64)
+        out = turned * heard
         if device_motion_m is not None:
-            out *= self._shaken(device_motion_m, first_sample, count).astype(np.complex64)
-        return out
+            out *= self._shaken(device_motion_m, first_sample, count)
+        return out.astype(np.complex64)
+
+    def at(self, time_s: FloatArray) -> ComplexArray:
+        """The tone alone, (times, microphones)."""
+        return np.asarray(self._turned(time_s) * self._sum)
+
+    def _turned(self, time_s: FloatArray) -> ComplexArray:
+        """What moving air does to the group's phase, (times, 1)."""
+        late = self._air.lateness(time_s)
+        return np.asarray(np.exp(-2j * np.pi * self._medium.wavenumber * self._length_m * late)[:, None])
 
     def _impulse_response(self, paths: StillPaths, phasors: ComplexArray) -> ComplexArray:
         """(taps, microphones) at the band's rate; a delay between two samples is shared by both."""

@@ -98,10 +98,7 @@ def _joints(rows, lengths):  # type: ignore[no-untyped-def]
             hip, flex, open_ = _HIP + 4 * side, a[17 + 4 * side], sign * a[18 + 4 * side]
             below = flex - a[19 + 4 * side]
             pitch = below + a[20 + 4 * side]
-            _place(
-                o, hip,
-                o[_PELVIS, 0] - sign * half_hips * hip_s, o[_PELVIS, 1] + sign * half_hips * hip_c, o[_PELVIS, 2],
-            )  # fmt: skip
+            _reach(o, hip, _PELVIS, sign * half_hips, -hip_s, hip_c, 0.0)
             y = math.sin(open_)
             x, z = math.sin(flex) * math.cos(open_), -math.cos(flex) * math.cos(open_)
             _reach(o, hip + 1, hip, thigh, hip_c * x - hip_s * y, hip_s * x + hip_c * y, z)

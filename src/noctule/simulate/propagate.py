@@ -247,7 +247,7 @@ def _emission_times(leg, first_knot_s, knot_s, speed, start_s, block_s, knot, pa
             d = _cubic(value, slope, k, u - k)
             wrong = (u + d * to_knots - at) / (1.0 + _cubic_slope(value, slope, k, u - k) * to_knots)
             u -= wrong
-            if abs(wrong) < 1e-3:  # the next would be of its square
+            if abs(wrong) < 0.02:  # what is left is of its square
                 break
         k = min(max(int(u), 0), most)
         knot[b], part[b] = k, u - k
