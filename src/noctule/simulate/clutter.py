@@ -77,7 +77,7 @@ class StillField:
             for number, paths in enumerate(paths.groups())
         ]
         self._envelope, self._device_motion_m = envelope, device_motion_m
-        self._microphones = len(transducers.microphones_m)
+        self._microphones, self._band = len(transducers.microphones_m), band
 
     def pressure(self, first_sample: int, count: int) -> npt.NDArray[np.complex64]:
         """`(count, microphones)` complex pascal."""
