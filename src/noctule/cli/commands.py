@@ -16,6 +16,7 @@ COMMANDS = {
     "record": "record",
     "replay": "replay",
     "run": "run",
+    "simulate": "simulate",
 }
 
 

@@ -83,7 +83,8 @@ def simulate(
 
 def _summary(world: Scene) -> str:
     microphones = len(world.device.transducers(world.carrier_hz).microphones_m)
-    inside = [part.label for part in (*world.person, *world.mover, *world.sound)]
+    inside = ["person"] * len(world.person) + [one.label for one in world.mover]
+    inside += [one.label for one in world.sound]
     return (
         f"{world.duration_s:g} s, {microphones} microphone{'s' if microphones > 1 else ''}, "
         f"{world.carrier_hz:g} Hz at {world.sample_rate_hz:g} Hz; {', '.join(inside) or 'an empty room'}"

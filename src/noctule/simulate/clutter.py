@@ -22,7 +22,7 @@ ComplexArray = npt.NDArray[np.complex128]
 #: A path beyond this is 50 dB weaker than the walls nearby.
 REACH_M = 25.0
 #: Groups of like length; so many of a group's paths tell how it changes when the device moves.
-GROUPS, MOST_SHAKEN_PATHS = 5, 64
+GROUPS, MOST_SHAKEN_PATHS = 5, 24
 #: Rate at which moving air is followed where nothing quicker happens: at two times that of its noise.
 AIR_HZ = 400.0
 #: Rate at which the device's own movement is followed: it carries vibration to 400 Hz.

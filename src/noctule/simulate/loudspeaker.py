@@ -29,8 +29,10 @@ ComplexArray = npt.NDArray[np.complex128]
 #: Rate of the model; stretches of a fixed grid are solved after a warm-up in which the past is forgotten.
 RATE_HZ = 48000.0
 _SEGMENT, _WARM_UP = 2 * 48000, 24000
-_SEGMENTS_KEPT = 4
+_SEGMENTS_KEPT = 12
 _SPEED_OF_SOUND_MPS = 343.2
+#: The programme and its distortion hold nothing above.
+PROGRAMME_ENDS_HZ = RATE_HZ / 2
 
 
 class Loudspeaker(Part):

@@ -21,6 +21,7 @@ from noctule.core.settings import FeatureSettings
 from noctule.dsp.downconvert import plan_decimation
 from noctule.simulate.electronics import AudioChain, BasebandChain
 from noctule.simulate.field import ToneField
+from noctule.simulate.loudspeaker import PROGRAMME_ENDS_HZ
 from noctule.simulate.noise import ShapedNoise
 from noctule.simulate.parts import Displacement, FloatArray, Sound, generator
 from noctule.simulate.person import PersonMover
@@ -61,7 +62,8 @@ class Chain(Protocol):
 class World:
     """What a scene's parts become when they are put together."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, lowest_hz: float) -> None:
+        """`lowest_hz` : nobody looks at what lies below."""
         self.scene = scene
         self.transducers = scene.device.transducers(scene.carrier_hz, scene.room.speed_of_sound_mps)
         movers = scene.movers()
@@ -76,7 +78,7 @@ class World:
             for where, part, _ in movers
             if (shake := part.device_motion_m(generator(scene.seed, *where))) is not None
         ]
-        if scene.programme is not None:
+        if scene.programme is not None and lowest_hz < PROGRAMME_ENDS_HZ:
             self.sounds += scene.loudspeaker.sounds(scene.programme, self.transducers.loudspeakers_m)
 
     def device_motion_m(self) -> Displacement | None:
@@ -135,7 +137,7 @@ class BasebandRendering:
         plan = plan_decimation(scene.sample_rate_hz, scene.carrier_hz, FeatureSettings())
         self.rate_hz = plan.baseband_rate_hz
         self.count = int(scene.duration_s * self.rate_hz)
-        world = World(scene)
+        world = World(scene, scene.carrier_hz - plan.stop_edge_hz)
         self.microphones = len(world.transducers.microphones_m)
         self._tone = Tone(world, Band(self.rate_hz, plan.pass_edge_hz, plan.stop_edge_hz))
         self._sounds = SoundField(
@@ -175,7 +177,7 @@ class AudioRendering:
         self._scene = scene
         self.rate_hz = scene.sample_rate_hz
         self.count = int(scene.duration_s * self.rate_hz)
-        world = World(scene)
+        world = World(scene, 0.0)
         self.microphones = len(world.transducers.microphones_m)
         slow_hz = self.rate_hz / _FOLD
         # what would be above the converter's band does not come in
