@@ -105,7 +105,7 @@ def test_baseband_is_the_slow_passband(mover: Mover) -> None:
     room = Room(airflow_mps=0.0)
     medium = Medium(CARRIER_HZ, room.speed_of_sound_mps, float(room.air_nepers_per_m(CARRIER_HZ)))
     aimed = place(directivity=np.linspace(0.1, 1.0, 256))
-    echo = Echo(room, aimed, medium, BAND, mover, 0, 1, 3.0, [], 0.0, None, None)
+    echo = Echo(room, aimed, medium, BAND, mover, 0, 1, (0.0, 3.0), [], 0.0, None, None)
     assert len(echo._pairs) >= 2
     first_s = 1.0
     for _ in range(2):  # the front end's output falls between ours: begin a little earlier

@@ -11,6 +11,7 @@ import typer
 
 #: command name -> module in this package; the module's function has the same name.
 COMMANDS = {
+    "demo": "demo",
     "devices": "devices",
     "doctor": "doctor",
     "record": "record",

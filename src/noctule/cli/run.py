@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from noctule.audio.duplex import DuplexStream
     from noctule.core.settings import Settings
     from noctule.service.runner import LiveSensor, Sink
 
@@ -54,13 +55,13 @@ def run(
         if not headless:
             sinks.append(stack.enter_context(_live_line()))
         sensor = make_sensor(settings)
-        stack.enter_context(_stopped_by_signals(sensor.stop))
-        sensor.run(_all(sinks), seconds)
+        stack.enter_context(stopped_by_signals(sensor.stop))
+        sensor.run(all_of(sinks), seconds)
     return 0
 
 
-def make_sensor(settings: Settings) -> LiveSensor:
-    """The live sensor with its real parts."""
+def make_sensor(settings: Settings, stream: DuplexStream | None = None) -> LiveSensor:
+    """The live sensor with its real parts; on another sound card than the machine's where one is given."""
     from noctule.calibrate.probe import probe_bandwidth
     from noctule.pipeline import SensingPipeline
     from noctule.service import LiveSensor
@@ -73,10 +74,12 @@ def make_sensor(settings: Settings) -> LiveSensor:
         run_probe=probe_bandwidth,
         say=lambda line: print(line, file=sys.stderr),
         warn=lambda line: print(f"noctule: {line}", file=sys.stderr),
+        stream=stream,
     )
 
 
-def _all(sinks: list[Sink]) -> Sink:
+def all_of(sinks: list[Sink]) -> Sink:
+    """One sink that gives each record to all."""
     if len(sinks) == 1:
         return sinks[0]
 
@@ -111,12 +114,13 @@ def _live_line() -> Iterator[Sink]:
             time_s = float(str(record["t"]))
             if time_s - shown_s >= 0.2:
                 shown_s = time_s
-                live.update(_line(record))
+                live.update(line_of(record))
 
         yield show
 
 
-def _line(record: Mapping[str, object]) -> str:
+def line_of(record: Mapping[str, object]) -> str:
+    """A record in words, with rich's colours."""
     who = "[bold green]somebody[/]" if record["presence"] else "nobody"
     if record["fault"]:
         who = f"[bold red]{str(record['fault']).replace('_', ' ')}[/]"
@@ -127,7 +131,7 @@ def _line(record: Mapping[str, object]) -> str:
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM stops gently, the second at once."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}

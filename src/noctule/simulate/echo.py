@@ -45,7 +45,10 @@ class Standing(Protocol):
 
 
 class Echo:
-    """A mover in its room; see `ToneField` for the parameters."""
+    """A mover in its room; see `ToneField` for the parameters.
+
+    stay_s : from when to when its ways are looked for.
+    """
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class Echo:
         mover: Mover,
         number: int,
         seed: int,
-        duration_s: float,
+        stay_s: tuple[float, float],
         others: Sequence[Standing],
         airflow_mps: float,
         envelope: Envelope | None,
@@ -69,7 +72,7 @@ class Echo:
         self._interpolator, self._decimator = _rate_changers(
             2.02 * mover.highest_speed_mps * medium.wavenumber, mover.knot_rate_hz, band
         )
-        self._ends, self._pairs = self._choose_paths(transducers, duration_s)
+        self._ends, self._pairs = self._choose_paths(transducers, stay_s)
         self._longest_leg_s = self._ends.longest_leg_m(room.size_m) / medium.speed_of_sound_mps
 
     def pressure(self, first_sample: int, count: int) -> Complex64Array:
@@ -95,7 +98,9 @@ class Echo:
             out = out * self._late_envelope(self._envelope, first_sample, count)[:, None]
         return out
 
-    def _choose_paths(self, place: Transducers, duration_s: float) -> tuple[Ends, npt.NDArray[np.int64]]:
+    def _choose_paths(
+        self, place: Transducers, stay_s: tuple[float, float]
+    ) -> tuple[Ends, npt.NDArray[np.int64]]:
         """The strongest ways, by the power they carry over the mover's whole stay."""
         images = mirror_images(self._room, order=1)
         speakers = len(place.loudspeakers_m)
@@ -103,7 +108,7 @@ class Echo:
         source_axis = np.concatenate([images.scale * one for one in place.axes])
         source_gain = np.tile(images.reflection, speakers) * place.source_pa
         microphone_m = images.of(place.microphones_m)
-        seen = self._mover.scatterers(np.linspace(0.0, duration_s, 17), self._viewpoint_m)
+        seen = self._mover.scatterers(np.linspace(*stay_s, 17), self._viewpoint_m)
         points = seen.position_m.reshape(-1, 3)
         lit = self._spreading(points, source_m) * source_gain
         lit *= aimed(_cosine(points, source_m, source_axis), place.directivity)

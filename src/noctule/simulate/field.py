@@ -51,7 +51,7 @@ class ToneField:
         self._still = StillField(*surroundings, seed, airflow_mps, envelope, device_motion_m)
         self._echoes = [
             Echo(
-                *surroundings, mover, number, seed, duration_s,
+                *surroundings, mover, number, seed, (0.0, duration_s),
                 [one for one in people if id(one) != id(mover)], airflow_mps, envelope, device_motion_m,
             )
             for number, mover in enumerate(movers)

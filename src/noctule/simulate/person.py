@@ -99,12 +99,12 @@ class Person(MoverPart):
 
 
 class PersonMover(Mover):
-    """See `Mover`; knots carry the quickest hand (tested)."""
+    """See `Mover`; knots carry the quickest hand. `sequence` counts its seconds from `from_s` on."""
 
     knot_rate_hz = 120.0
 
     def __init__(self, body: Body, sequence: Sequence, from_s: float, rng: np.random.Generator) -> None:
-        self._body, self._sequence, self._from_s = body, sequence, from_s
+        self.body, self.sequence, self.from_s = body, sequence, from_s
         self.highest_speed_mps = sequence.highest_speed_mps
         self._speckle = Speckle(rng)
         # breath: 12 to 21 a minute, 1 to 8 mm at the chest, never quite regular
@@ -112,22 +112,22 @@ class PersonMover(Mover):
         self._uneven = Wander(rng, 0.02, 0.1)
 
     def pose(self, time_s: FloatArray) -> Pose:
-        pose = self._sequence.pose(np.asarray(time_s) - self._from_s)
+        pose = self.sequence.pose(np.asarray(time_s) - self.from_s)
         turn = 2.0 * np.pi * self._breath_hz * time_s + 0.8 * self._uneven(time_s)
         return Pose(pose.joints_m, 0.5 * self._breath_m * (1.0 - np.cos(turn + 0.3 * np.sin(turn))))
 
     def scatterers(self, time_s: FloatArray, viewpoint_m: FloatArray) -> Scatterers:
-        return self._body.scatterers(self.pose(time_s), viewpoint_m, self._speckle)
+        return self.body.scatterers(self.pose(time_s), viewpoint_m, self._speckle)
 
     def centre_m(self, time_s: FloatArray) -> FloatArray:
         """The middle of the trunk, (times, 3)."""
-        joints = self._sequence.pose(np.asarray(time_s) - self._from_s).joints_m
+        joints = self.sequence.pose(np.asarray(time_s) - self.from_s).joints_m
         return np.asarray(0.5 * (joints[:, JOINT["pelvis"]] + joints[:, JOINT["neck"]]))
 
     def motion(self, time_s: FloatArray) -> list[Motion]:
         """Truth: what the person does."""
-        found = self._sequence.motion(np.asarray(time_s) - self._from_s)
-        return ["none" if at < self._from_s else one for at, one in zip(time_s, found, strict=True)]
+        found = self.sequence.motion(np.asarray(time_s) - self.from_s)
+        return ["none" if at < self.from_s else one for at, one in zip(time_s, found, strict=True)]
 
     def inside(self, time_s: FloatArray, size_m: tuple[float, float, float]) -> npt.NDArray[np.bool_]:
         """Whether the person is in the room."""

@@ -20,6 +20,9 @@ class Sequence:
     def then(self, doing: Doing, from_s: float | None = None) -> None:
         """Add one that begins at the end of the last, or at `from_s`, which cuts the last one short."""
         start_s = self.duration_s if from_s is None else from_s
+        while self._starts_s and self._starts_s[-1] >= start_s:  # had not begun: never will
+            self._starts_s.pop()
+            self._doings.pop()
         self._starts_s.append(start_s)
         self._doings.append(doing)
         self.duration_s, self.end = start_s + doing.duration_s, doing.end

@@ -70,26 +70,31 @@ def instants(scene: Scene, step_s: float = STEP_S) -> list[Instant]:
     """The timeline of a scene, one record every `step_s` from its beginning."""
     time_s = np.arange(0.0, scene.duration_s, step_s)
     people = [
-        _whereabouts(scene, part.name or f"person {n + 1}", mover, time_s)
+        whereabouts(scene, part.name or f"person {n + 1}", mover, time_s)
         for n, (part, mover) in enumerate(_people(scene))
     ]
     others = _others(scene)
-    records = []
-    for n, t in enumerate(time_s):
-        here = tuple(one[n] for one in people)
-        at = [span.label for span in others if span.start_s <= t < span.stop_s]
-        records.append(
-            Instant(
-                t=round(float(t), 6),
-                motion=max((one.motion for one in here if one.inside), key=_RANK.__getitem__, default="none"),
-                presence=any(one.inside for one in here),
-                people=here,
-                moving=tuple(one.removeprefix("motion:") for one in at if one.startswith("motion:")),
-                sounding=tuple(one.removeprefix("sound:") for one in at if one.startswith("sound:")),
-                music="music" in at,
-            )
+    return [
+        instant(
+            float(t),
+            tuple(one[n] for one in people),
+            [span.label for span in others if span.start_s <= t < span.stop_s],
         )
-    return records
+        for n, t in enumerate(time_s)
+    ]
+
+
+def instant(time_s: float, people: tuple[Whereabouts, ...], labels: list[str]) -> Instant:
+    """One record; `labels` as in `Span` of everything else that goes on."""
+    return Instant(
+        t=round(time_s, 6),
+        motion=max((one.motion for one in people if one.inside), key=_RANK.__getitem__, default="none"),
+        presence=any(one.inside for one in people),
+        people=people,
+        moving=tuple(one.removeprefix("motion:") for one in labels if one.startswith("motion:")),
+        sounding=tuple(one.removeprefix("sound:") for one in labels if one.startswith("sound:")),
+        music="music" in labels,
+    )
 
 
 def spans(scene: Scene) -> list[Span]:
@@ -113,7 +118,8 @@ def _people(scene: Scene) -> Iterator[tuple[Any, PersonMover]]:
             yield part, mover
 
 
-def _whereabouts(scene: Scene, name: str, mover: PersonMover, time_s: FloatArray) -> list[Whereabouts]:
+def whereabouts(scene: Scene, name: str, mover: PersonMover, time_s: FloatArray) -> list[Whereabouts]:
+    """Where a person is in a scene, one record a time."""
     device_m = scene.device.transducers(scene.carrier_hz).middle_m
     centre_m = mover.centre_m(time_s)
     range_m = np.linalg.norm(centre_m - device_m, axis=-1)
