@@ -13,10 +13,15 @@ from noctule.simulate.pose import JOINT, Doing, Stance
 from noctule.simulate.seated import (
     SEATED_ACTIONS,
     STANDING_MINOR,
+    CrossLegs,
+    Drink,
+    OpenFolder,
+    Reach,
     Sit,
     SitDown,
     StandUp,
     Telephone,
+    TurnPages,
     Type,
     WaveHand,
     Work,
@@ -209,8 +214,35 @@ def test_any_draw_is_valid_and_names_differ() -> None:
     names = [kind.model_fields["do"].default for kind in SEATED_ACTIONS]
     assert len(set(names)) == len(names)
     drawable: list[Any] = [kind for kind in SEATED_ACTIONS if hasattr(kind, "draw")]
-    assert len(drawable) >= 14
+    assert len(drawable) == len(SEATED_ACTIONS)
     for seed in range(100):
         for kind in drawable:
             drawn = kind.draw(np.random.default_rng(seed))
             assert kind.model_validate(drawn.model_dump()) == drawn
+
+
+@pytest.mark.parametrize("kind", [SitDown, StandUp])
+def test_speed_never_jumps_while_sitting_down(kind: Any) -> None:
+    """The knee used to follow the hips' height as a square root: 0.15 m/s at once, at any sampling rate."""
+    for seed in range(SEEDS):
+        _, _, doing = _begun(kind, seed, seated=kind is StandUp)
+        joints = doing.pose(np.arange(0.0, doing.duration_s, 1.0 / 4800.0)).joints_m
+        jump = np.linalg.norm(np.diff(joints, 2, axis=0), axis=-1).max() * 4800.0
+        assert jump < 0.02  # 96 m/s² would still pass, 0.15 m/s at once does not
+
+
+@pytest.mark.parametrize("kind", [Reach, Telephone, Drink, TurnPages, OpenFolder, CrossLegs])
+def test_hands_and_feet_move_at_everyday_speed(kind: Any) -> None:
+    for seed in range(40):
+        _, _, doing = _begun(kind, seed, seated=True)
+        assert 0.2 < _speeds(doing, _grid(doing, 120.0)).max() < 1.5
+
+
+@pytest.mark.parametrize("action", [Telephone(for_s=300.0), CrossLegs(for_s=300.0), TurnPages(pages=100)])
+def test_what_comes_late_counts_for_the_highest_speed(action: Any) -> None:
+    """Only the first two minutes used to be looked at."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        body = Body.draw(rng)
+        doing = action.begin(body, _stance(body, rng, seated=True), rng)
+        assert _speeds(doing, np.arange(0.0, doing.duration_s, 1 / 120.0)).max() <= doing.highest_speed_mps

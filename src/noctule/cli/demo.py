@@ -68,8 +68,8 @@ def demo(
 ) -> int:
     """Sense live in a simulated room: somebody comes in, sits down, a fan and music start, she leaves.
 
-    The sensor is the one of `noctule run`; only the sound card is a room in numbers. Exit status: 0, or 2 for a
-    scene that cannot be.
+    The sensor is the one of `noctule run`; only the sound card is a room in numbers. Exit status: 0, or 2 for
+    a scene that cannot be.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from noctule.core.settings import load_settings

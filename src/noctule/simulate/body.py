@@ -188,7 +188,8 @@ def _seen(joints, rise, viewpoint, starts, ends, widths, depths, waves, phase): 
             slip = left[0] * axis[0] + left[1] * axis[1] + left[2] * axis[2]
             for x in range(3):
                 across[x] = left[x] - slip * axis[x]
-            _normalise(across)
+            if _normalise(across) < 1e-6:  # an arm held straight out to the side; round, so any way will do
+                across[:] = forward
             _cross(across, axis, ahead)
             aside = view[0] * across[0] + view[1] * across[1] + view[2] * across[2]
             front = view[0] * ahead[0] + view[1] * ahead[1] + view[2] * ahead[2]

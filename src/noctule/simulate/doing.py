@@ -18,8 +18,9 @@ BLEND_S, BLEND_MPS = 0.35, 0.7
 #: Pauses longer than this are no motion.
 PAUSE_S = 1.0
 
-#: Whoever rests for longer does nothing new.
-LONGEST_LOOK_S = 120.0
+#: So much time with motion in it is looked at for the highest speed; more of it brings hardly more.
+LONGEST_LOOK_S = 3600.0
+_LOOK_PIECE_S = 60.0
 
 OverTime = Callable[[FloatArray], FloatArray]
 #: (from, to, what) in seconds of the action; nothing else in between.
@@ -89,10 +90,21 @@ class Performance:
 
     def _fastest_mps(self) -> float:
         """Of any joint, with something in hand for the surface around it."""
-        rate_hz = 30.0
-        count = max(3, int(min(self.duration_s, LONGEST_LOOK_S) * rate_hz))
-        joints = self._joints(np.arange(count) / rate_hz)
-        return float(1.15 * np.linalg.norm(np.diff(joints, axis=0), axis=-1).max() * rate_hz + 0.05)
+        rate_hz, fastest_mps, looked_s = 30.0, 0.0, 0.0
+        for low_s, high_s in self._busy_s():
+            high_s = min(high_s, low_s + LONGEST_LOOK_S - looked_s)
+            looked_s += high_s - low_s
+            for start_s in np.arange(low_s, high_s, _LOOK_PIECE_S):
+                length_s = min(_LOOK_PIECE_S, high_s - start_s)
+                joints = self._joints(start_s + np.arange(max(3.0, length_s * rate_hz + 2.0)) / rate_hz)
+                step_m = float(np.linalg.norm(np.diff(joints, axis=0), axis=-1).max())
+                fastest_mps = max(fastest_mps, step_m * rate_hz)
+        return 1.15 * fastest_mps + 0.05
+
+    def _busy_s(self) -> list[tuple[float, float]]:
+        """(from, to): the way out of the stance before, and every motion, however late it comes."""
+        first_s = min(self.duration_s, 2.0 if np.isinf(self._blend_s) else self._blend_s)
+        return [(0.0, first_s), *((low_s, high_s) for low_s, high_s, _ in self._motions)]
 
 
 class Keyframes:
@@ -105,19 +117,19 @@ class Keyframes:
 
     def __init__(self, frames: Sequence[tuple[float, float, FloatArray]]) -> None:
         self._frames = frames
+        self._arrives_s, self._leaves_s = (np.array([one[n] for one in frames]) for n in (0, 1))
+        self._rows = np.stack([one[2] for one in frames])
 
     @property
     def duration_s(self) -> float:
         return self._frames[-1][1]
 
     def __call__(self, time_s: FloatArray) -> FloatArray:
-        rows = np.tile(self._frames[0][2], (len(time_s), 1))
-        for (_, leaves_s, before), (arrives_s, _, after) in zip(
-            self._frames[:-1], self._frames[1:], strict=True
-        ):
-            share = minimum_jerk((time_s - leaves_s) / (arrives_s - leaves_s))
-            rows += share[:, None] * (after - before)
-        return rows
+        time_s = np.asarray(time_s)
+        last = len(self._rows) - 2
+        n = np.clip(np.searchsorted(self._arrives_s, time_s, side="right") - 1, 0, last)
+        share = minimum_jerk((time_s - self._leaves_s[n]) / (self._arrives_s[n + 1] - self._leaves_s[n]))
+        return np.asarray(self._rows[n] + share[:, None] * (self._rows[n + 1] - self._rows[n]))
 
     def motions(self, what: Motion) -> list[tuple[float, float, Motion]]:
         """Every move, short pauses between two included."""

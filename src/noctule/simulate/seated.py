@@ -1,7 +1,7 @@
 """Sitting down, sitting, standing up, and what hands and trunks do meanwhile: minor motion.
 
 Hands go from place to place with minimum jerk (Flash & Hogan 1985). How far and how fast is drawn around
-usual values [A]: peak hand speeds of 0.3 to 1.2 m/s, as in everyday reaching.
+usual values [A]: peak hand speeds of 0.3 to 1.3 m/s, as in everyday reaching.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ _PLACES: dict[str, tuple[float, float, float, float]] = {
     "side": (0.1, 0.05, 0.15, 0.0),
 }
 _ARM = ("raise", "spread", "elbow", "inwards")
+#: Peak speed of the joint that goes farthest. [A: everyday reaching]
+_PEAK_MPS = (0.3, 1.3)
+
+#: A row, and how many seconds to stay there.
+Stop = tuple[FloatArray, float]
 
 
 def seated_row(body: Body, pelvis_m: float, hands: str = "lap") -> FloatArray:
@@ -105,7 +110,7 @@ def _seat(body: Body, stance: Stance, pelvis_m: float, takes_s: float, *, down: 
     back_m = body.thigh_m * math.sin(seated[ANGLE["left_hip"]])
     # who stands up has the feet in front of where the hips are now
     feet_m = 0.0 if down else back_m
-    leg_m = (body.thigh_m, body.shank_m)
+    thigh_m, shank_m = body.thigh_m, body.shank_m
 
     def rows(time_s: FloatArray) -> FloatArray:
         share = minimum_jerk(time_s / takes_s)
@@ -113,16 +118,18 @@ def _seat(body: Body, stance: Stance, pelvis_m: float, takes_s: float, *, down: 
         out = standing + share[:, None] * (seated - standing)
         out[:, ANGLE["pelvis_x_m"]] = feet_m - back_m * share
         out[:, ANGLE["lean"]] += 0.7 * np.sin(np.pi * minimum_jerk(time_s / takes_s)) ** 2
-        # two bones between hip and ankle: the law of cosines
-        ahead, high = back_m * share, out[:, ANGLE["pelvis_z_m"]] - body.ankle_height_m
-        distance = np.minimum(np.hypot(ahead, high), 0.9999 * sum(leg_m))
-        a, b = leg_m
-        inner = np.arccos(np.clip((a * a + b * b - distance**2) / (2 * a * b), -1.0, 1.0))
-        at_hip = np.arccos(np.clip((a * a + distance**2 - b * b) / (2 * a * distance), -1.0, 1.0))
+        # the knee leads and the hips' height follows: from the height of a stretched leg the knee would
+        # follow as a square root, with a jump of its speed where the leg begins to bend
+        knee = share * seated[ANGLE["left_knee"]]
+        down_m, out_m = thigh_m + shank_m * np.cos(knee), shank_m * np.sin(knee)
+        ahead_m = back_m * share
+        high_m = np.sqrt(down_m**2 + out_m**2 - ahead_m**2)
+        hip = np.arctan2(ahead_m, high_m) + np.arctan2(out_m, down_m)
+        out[:, ANGLE["pelvis_z_m"]] = high_m + body.ankle_height_m
         for side in ("left", "right"):
-            out[:, ANGLE[f"{side}_hip"]] = np.arctan2(ahead, high) + at_hip
-            out[:, ANGLE[f"{side}_knee"]] = np.pi - inner
-            out[:, ANGLE[f"{side}_foot"]] = np.pi - inner - np.arctan2(ahead, high) - at_hip
+            out[:, ANGLE[f"{side}_hip"]] = hip
+            out[:, ANGLE[f"{side}_knee"]] = knee
+            out[:, ANGLE[f"{side}_foot"]] = knee - hip
         return out
 
     return Performance(
@@ -146,16 +153,21 @@ class Sit(Action):
             raise ValueError("cannot sit while standing: sit_down comes first")
         return rest(body, stance, self.for_s, rng)
 
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(for_s=rng.uniform(2.0, 30.0))
+
 
 class _Minor(Action):
     """Movements of hands, head or trunk in place, standing or seated."""
 
     def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
-        frames = Keyframes(self._frames(_base(body, stance), rng))
+        base = _base(body, stance)
+        frames = Keyframes(_path(body, base, rng, self._stops(base, rng)))
         return Performance(body, stance, frames.duration_s + 0.1, frames, motions=frames.motions("minor"))
 
-    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[tuple[float, float, FloatArray]]:
-        """(arrives at, leaves at, row), from the base and back to it."""
+    def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
+        """From the base to each of these, and back to it."""
         raise NotImplementedError
 
     @classmethod
@@ -164,17 +176,24 @@ class _Minor(Action):
 
 
 def _path(
-    base: FloatArray, rng: np.random.Generator, *stops: tuple[FloatArray, float]
+    body: Body, base: FloatArray, rng: np.random.Generator, stops: list[Stop]
 ) -> list[tuple[float, float, FloatArray]]:
-    """From the base over each (row, how long to stay there) and back, at the speed of hands."""
+    """From the base over each stop and back, at the speed of hands: (arrives at, leaves at, row)."""
     frames = [(0.0, 0.05, base)]
     for row, stays_s in (*stops, (base, 0.05)):
-        before = frames[-1]
-        far = float(np.abs(row - before[2]).max())
-        takes_s = max(0.4, far / rng.uniform(0.5, 1.3))  # [A] rad/s: a hand peaks at 0.5 to 1.3 m/s
-        arrives_s = before[1] + takes_s
+        _, leaves_s, before = frames[-1]
+        arrives_s = leaves_s + _takes_s(body, before, row, rng.uniform(*_PEAK_MPS))
         frames.append((arrives_s, arrives_s + stays_s, row))
     return frames
+
+
+def _takes_s(body: Body, before: FloatArray, after: FloatArray, peak_mps: float) -> float:
+    """Time from one row to another when the joint that goes farthest peaks at a speed."""
+    between = before + np.linspace(0.0, 1.0, 13)[:, None] * (after - before)
+    steps_m = np.linalg.norm(np.diff(posture.joints(body, between), axis=0), axis=-1)
+    # minimum jerk peaks at 15/8 of its mean speed; a bent way is quicker in places than on average, so the
+    # longest of its twelve steps counts
+    return max(0.4, 15.0 / 8.0 * 12.0 * float(steps_m.max()) / peak_mps)
 
 
 class Reach(_Minor):
@@ -183,11 +202,11 @@ class Reach(_Minor):
     do: Literal["reach"] = "reach"
     side: Literal["left", "right"] = "right"
 
-    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+    def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
         row = _hand(base, self.side, ("reach", "far_side")[rng.integers(2)], rng)
         row[ANGLE["lean"]] += rng.uniform(0.05, 0.3)
         row[ANGLE["twist"]] += rng.uniform(0.0, 0.2) * (1 if self.side == "right" else -1)
-        return _path(base, rng, (row, rng.uniform(0.2, 0.8)))
+        return [(row, rng.uniform(0.2, 0.8))]
 
 
 class Telephone(_Minor):
@@ -200,10 +219,10 @@ class Telephone(_Minor):
     def draw(cls, rng: np.random.Generator) -> Self:
         return cls(for_s=rng.uniform(1.0, 20.0))
 
-    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+    def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
         side = ("left", "right")[rng.integers(2)]
         reach, ear = _hand(base, side, "reach", rng), _hand(base, side, "ear", rng)
-        return _path(base, rng, (reach, 0.3), (ear, self.for_s), (reach, 0.3))
+        return [(reach, 0.3), (ear, self.for_s), (reach, 0.3)]
 
 
 class Drink(_Minor):
@@ -211,10 +230,10 @@ class Drink(_Minor):
 
     do: Literal["drink"] = "drink"
 
-    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+    def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
         reach, mouth = _hand(base, "right", "reach", rng), _hand(base, "right", "mouth", rng)
         mouth[ANGLE["nod"]] -= rng.uniform(0.1, 0.4)
-        return _path(base, rng, (reach, 0.4), (mouth, rng.uniform(0.8, 3.0)), (reach, 0.3))
+        return [(reach, 0.4), (mouth, rng.uniform(0.8, 3.0)), (reach, 0.3)]
 
 
 class TurnPages(_Minor):
@@ -228,12 +247,12 @@ class TurnPages(_Minor):
     def draw(cls, rng: np.random.Generator) -> Self:
         return cls(pages=int(rng.integers(1, 6)), every_s=rng.uniform(1.5, 12.0))
 
-    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
-        stops = []
+    def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
+        stops: list[Stop] = []
         for _ in range(self.pages):
             right, left = _hand(base, "right", "aside", rng), _hand(base, "right", "across", rng)
             stops += [(right, 0.15), (left, 0.1), (_hand(base, "right", "desk"), self.every_s - 1.2)]
-        return _path(base, rng, *stops)
+        return stops
 
 
 class OpenFolder(_Minor):
@@ -241,11 +260,11 @@ class OpenFolder(_Minor):
 
     do: Literal["open_folder"] = "open_folder"
 
-    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+    def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
         closed = _hand(_hand(base, "left", "across", rng), "right", "across", rng)
         opened = _hand(_hand(base, "left", "aside", rng), "right", "aside", rng)
         closed[ANGLE["lean"]] += 0.1
-        return _path(base, rng, (closed, 0.4), (opened, rng.uniform(0.5, 2.0)))
+        return [(closed, 0.4), (opened, rng.uniform(0.5, 2.0))]
 
 
 class Shift(_Minor):
@@ -253,12 +272,12 @@ class Shift(_Minor):
 
     do: Literal["shift"] = "shift"
 
-    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+    def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
         row = base.copy()
         row[ANGLE["sway"]] += rng.normal(0.0, 0.08)
         row[ANGLE["lean"]] += rng.uniform(-0.15, 0.3)
         row[ANGLE["twist"]] += rng.normal(0.0, 0.15)
-        return _path(base, rng, (row, rng.uniform(0.5, 4.0)))
+        return [(row, rng.uniform(0.5, 4.0))]
 
 
 class CrossLegs(_Minor):
@@ -271,13 +290,13 @@ class CrossLegs(_Minor):
     def draw(cls, rng: np.random.Generator) -> Self:
         return cls(for_s=rng.uniform(1.0, 20.0))
 
-    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
+    def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
         side = ("left", "right")[rng.integers(2)]
         row = base.copy()
         row[ANGLE[f"{side}_hip"]] += 0.3
         row[ANGLE[f"{side}_open"]] -= 0.3
         row[ANGLE[f"{side}_knee"]] -= 0.15
-        return _path(base, rng, (row, self.for_s))
+        return [(row, self.for_s)]
 
 
 class LookAround(_Minor):
@@ -285,15 +304,15 @@ class LookAround(_Minor):
 
     do: Literal["look_around"] = "look_around"
 
-    def _frames(self, base: FloatArray, rng: np.random.Generator) -> list[Any]:
-        stops = []
+    def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
+        stops: list[Stop] = []
         for _ in range(int(rng.integers(1, 4))):
             row = base.copy()
             row[ANGLE["look"]] += rng.uniform(-1.2, 1.2)
             row[ANGLE["nod"]] += rng.uniform(-0.3, 0.4)
             row[ANGLE["twist"]] += rng.uniform(-0.15, 0.15)
             stops.append((row, rng.uniform(0.3, 1.5)))
-        return _path(base, rng, *stops)
+        return stops
 
 
 class _Rhythmic(Action):
@@ -304,7 +323,7 @@ class _Rhythmic(Action):
     def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
         base = _base(body, stance)
         held, moves = self._rhythm(base, rng)
-        takes_s = max(0.7, float(np.abs(held - base).max()) / 1.2)
+        takes_s = max(0.7, _takes_s(body, base, held, rng.uniform(*_PEAK_MPS)))
 
         def rows(time_s: FloatArray) -> FloatArray:
             there = minimum_jerk(time_s / takes_s) - minimum_jerk((time_s - takes_s - self.for_s) / takes_s)
@@ -415,6 +434,10 @@ class Work(Action):
             done.then(rest(body, done.end, pause_s, rng))
             done.then(kinds[rng.integers(len(kinds))].draw(rng).begin(body, done.end, rng))
         return done
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Self:
+        return cls(for_s=rng.uniform(3.0, 40.0), pause_s=rng.uniform(0.5, 12.0))
 
 
 STANDING_MINOR = (Telephone, Drink, Gesture, LookAround, WaveHand, Shift)

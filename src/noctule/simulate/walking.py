@@ -169,6 +169,9 @@ def rest(body: Body, stance: Stance, for_s: float, rng: np.random.Generator) -> 
 
 def _legs(points: list[Point]) -> list[FloatArray]:
     """The way in parts: who has to turn back stops first."""
+    points = [one for n, one in enumerate(points) if n == 0 or math.dist(one, points[n - 1]) > 1e-3]
+    if len(points) == 1:  # to where one already is
+        points = points * 2
     legs, start = [], 0
     for n in range(1, len(points) - 1):
         before, after = np.subtract(points[n], points[n - 1]), np.subtract(points[n + 1], points[n])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 from noctule.core.errors import NoctuleError
 from noctule.simulate.mocap.take import Take
@@ -41,6 +42,6 @@ def read_take(path: Path, sequence: str | None = None) -> Take:
                 return reader(path)
     except OSError as error:
         raise NoctuleError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (IndexError, KeyError, ValueError, EOFError, zlib.error) as error:
+    except (IndexError, KeyError, ValueError, TypeError, EOFError, zlib.error, BadZipFile) as error:
         raise NoctuleError(f"{path}: damaged, or no such file after all: {error}") from None
     raise NoctuleError(f"{path}: motion capture comes as .bvh, .amc, .amc.gz or .npz (CITI)")

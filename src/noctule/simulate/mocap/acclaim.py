@@ -53,7 +53,7 @@ def read_amc(path: Path) -> Take:
 def _skeleton_of(path: Path) -> Path:
     """`01_02.amc` moves `01.asf`; else the only skeleton there."""
     here = sorted({*path.parent.glob("*.asf"), *path.parent.glob("*.asf.gz")})
-    own = [one for one in here if path.name.startswith(one.name.split(".")[0])]
+    own = [one for one in here if path.name.split(".")[0].split("_")[0] == one.name.split(".")[0]]
     if len(own or here) != 1:
         raise NoctuleError(f"{path}: needs its skeleton (.asf) beside it; found {len(own or here)}")
     return (own or here)[0]

@@ -8,6 +8,7 @@ passing rate on both sides of the carrier. Sizes and speeds [R: PHYSICS]; streng
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -48,6 +49,10 @@ class Fan(MoverPart):
     def _possible(self) -> Self:
         if any(not 10.0 <= rpm <= 3000.0 for _, rpm in self.speed_steps):
             raise ValueError("speed_steps: rpm must be 10 to 3000")
+        ends_s = math.inf if self.to_s is None else self.to_s
+        times = [self.from_s, *(at_s for at_s, _ in self.speed_steps), ends_s]
+        if any(late <= early for early, late in pairwise(times)) and self.speed_steps:
+            raise ValueError("speed_steps: times must rise, between from_s and to_s")
         return self
 
     def mover(self, rng: np.random.Generator) -> Mover:
