@@ -9,7 +9,7 @@ SOUND_SERVERS := .venv/tests-are-set-up
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types arch bench docs fmt lock clean
+.PHONY: help setup demo test lint types arch bench reality docs fmt lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -44,6 +44,9 @@ arch: $(PRODUCT) ## import layers, and what tests/test_project.py promises about
 
 bench: $(PRODUCT) ## speed and memory of the chain; BENCH="--live --hour --write" for all of it
 	$(BIN)/python -m benchmarks.chain $(BENCH)
+
+reality: $(PRODUCT) ## compare the simulator with real recordings: docs/explanation/simulator-against-reality.md
+	$(BIN)/python -m scripts.reality
 
 docs: $(PRODUCT) ## write the generated pages, check every link
 	$(BIN)/python -m scripts.docs

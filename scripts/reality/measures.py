@@ -1,4 +1,4 @@
-"""What is measured of a recording, real or simulated alike: pictures in velocity, and a handful of figures."""
+"""What is measured of a recording, real or simulated alike: pictures in velocity, a handful of figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 ComplexArray = npt.NDArray[np.complex128]
 FloatArray = npt.NDArray[np.float64]
 
-#: Window of a spectrum; slower than this is the carrier and what stands still, for a Hann window of that length.
+#: Window of a spectrum; slower than this is the carrier and what stands still, for a window of that length.
 WINDOW_S, STILL_MPS = 0.1, 0.2
 #: Nobody's leg is faster.
 HIGHEST_MPS = 6.0
@@ -36,7 +36,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """power_db : (times, velocities), dB relative to the carrier's line, or to the strongest where it is cut."""
+    """power_db : (times, velocities), dB re the carrier's line, or re the strongest where it is cut."""
 
     time_s: FloatArray
     velocity_mps: FloatArray
@@ -72,11 +72,16 @@ def picture(recording: Recording, window_s: float = WINDOW_S, hops: int = 8) -> 
     window = np.hanning(size)
     frames = np.lib.stride_tricks.sliding_window_view(recording.samples, size)[starts] * window
     power = np.abs(np.fft.fftshift(np.fft.fft(frames, axis=1), axes=1)) ** 2 / window.sum() ** 2
-    velocity = np.fft.fftshift(np.fft.fftfreq(size, 1 / recording.rate_hz)) / recording.hz_per_mps
+    hz = np.asarray(np.fft.fftshift(np.fft.fftfreq(size, 1 / recording.rate_hz)), np.float64)
+    velocity = hz / recording.hz_per_mps
     kept = np.abs(velocity) <= HIGHEST_MPS
     power, velocity = power[:, kept], velocity[kept]
     carrier = power[:, np.abs(velocity) < STILL_MPS].sum(1).max() if recording.signed else power.max()
-    return Picture((starts + size / 2) / recording.rate_hz, velocity, 10 * np.log10(power / carrier + 1e-20))
+    return Picture(
+        (starts + size / 2) / recording.rate_hz,
+        np.asarray(velocity, np.float64),
+        10 * np.log10(power / carrier + 1e-20),
+    )
 
 
 def figures(recording: Recording) -> Figures:

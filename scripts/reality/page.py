@@ -48,7 +48,7 @@ def skirt_table(real: list[list[float]], simulated: list[list[float]]) -> list[s
 
 def section(case: Compared) -> list[str]:
     picture = [f"![spectrograms: {case.title}]({case.picture})", ""] if case.picture else []
-    return [f"## {case.title}", "", case.what, "", *picture, *table(case), "", case.differences, ""]
+    return ["", f"## {case.title}", "", case.what, "", *picture, *table(case), "", case.differences]
 
 
 def _span(values: list[float], digits: int) -> str:
@@ -57,3 +57,13 @@ def _span(values: list[float], digits: int) -> str:
         return "-"
     low, high = (f"{one:.{digits}f}" for one in (known[0], known[-1]))
     return low if low == high else f"{low} to {high}"
+
+
+HEAD = """# The simulator against reality
+
+Written by `make reality`, from the recordings in `../shared/data` (not part of the project) and the scenes in
+[scripts/reality/scenes](../../scripts/reality/scenes). Everything goes through the sensor's own front end.
+Figures are measured by [measures.py](../../scripts/reality/measures.py), on both sides alike; where there are
+two, they are the smallest and the largest of several recordings, or of five bodies and units. Nothing of the
+simulator was fitted to these recordings but the static skirt.
+""".splitlines()

@@ -38,3 +38,15 @@ def radar(path: Path, from_s: float = 0.0, to_s: float | None = None) -> Recordi
     stop = None if to_s is None else round(to_s * rate_hz)
     cut = samples[round(from_s * rate_hz) : stop]
     return Recording(path.stem, (cut - cut.mean()).astype(complex), rate_hz, RADAR_HZ_PER_MPS, signed=False)
+
+
+def radar_iq(path: Path, from_s: float = 0.0, to_s: float | None = None) -> Recording:
+    """A radar with both mixers, at its second gain; offset, gain and angle of the two are made equal."""
+    rate_hz = 1000.0  # as its authors assumed
+    with np.load(path) as archive:
+        both = archive["iq_8col"][:, [1, 5]].astype(np.float64)
+    stop = None if to_s is None else round(to_s * rate_hz)
+    both = both[round(from_s * rate_hz) : stop]
+    both -= both.mean(0)
+    white = np.linalg.solve(np.linalg.cholesky(np.cov(both.T)), both.T)
+    return Recording(path.stem, white[0] + 1j * white[1], rate_hz, RADAR_HZ_PER_MPS)

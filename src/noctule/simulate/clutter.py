@@ -172,7 +172,9 @@ def still_paths(
     directivity, microphones_m = transducers.directivity, transducers.microphones_m
     parts = []
     for place, axis in zip(transducers.loudspeakers_m, transducers.axes, strict=True):
-        parts.append(_image_paths(images, place, axis, directivity, microphones_m))
+        length, gain, turning = _image_paths(images, place, axis, directivity, microphones_m)
+        gain[0] *= transducers.leakage  # image 0 is the loudspeaker itself
+        parts.append((length, gain, turning))
         if room.furniture:
             parts.append(glints.paths(place, axis, directivity, microphones_m))
     length, gain, turning = (np.concatenate([part[n] for part in parts]) for n in range(3))

@@ -35,6 +35,12 @@ class Device(Part):
         0.008, ge=0.002, le=0.03, description="decides how narrow the tone's beam is"
     )
     rear_db: float = Field(-20.0, ge=-40.0, le=0.0, description="what goes round the casing to the rear")
+    leakage_db: float = Field(
+        0.0,
+        ge=-60.0,
+        le=12.0,
+        description="direct sound against free air: less where the casing is in its way",
+    )
     microphones_m: tuple[Vector, ...] | None = Field(None, description="places in the device's own frame")
     loudspeakers_m: tuple[Vector, ...] | None = Field(None, description="places in the device's own frame")
 
@@ -62,6 +68,7 @@ class Device(Part):
             directivity=piston(wavenumber * self.cone_radius_m, 10.0 ** (self.rear_db / 20.0)),
             source_pa=math.sqrt(2.0) * pressure_pa(self.tone_db_spl),
             microphones_m=here + np.array(microphones) @ turn.T,
+            leakage=10.0 ** (self.leakage_db / 20.0),
         )
 
     def _speaker_places(self) -> list[Vector]:
@@ -111,6 +118,7 @@ class Device(Part):
             tone_db_spl=rng.uniform(60.0, 95.0),
             cone_radius_m=rng.uniform(0.004, 0.015) if rng.random() < 0.8 else rng.uniform(0.015, 0.025),
             rear_db=rng.uniform(-28.0, -12.0),
+            leakage_db=rng.uniform(-25.0, 3.0),
         )
 
 

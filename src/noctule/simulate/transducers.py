@@ -19,6 +19,7 @@ class Transducers:
     """loudspeakers_m, axes : (n, 3) places, and unit vectors of where each one points.
 
     microphones_m : (microphones, 3).
+    leakage : amplitude of the direct path against free air: the casing is in its way.
     source_pa : peak pressure of the tone at 1 m on the axis of one loudspeaker.
     directivity : amplitude over the cosine of the angle to the axis, 256 equally spaced points from -1 to 1.
     """
@@ -28,6 +29,7 @@ class Transducers:
     directivity: FloatArray
     source_pa: float
     microphones_m: FloatArray
+    leakage: float = 1.0
 
     @property
     def middle_m(self) -> FloatArray:

@@ -22,7 +22,7 @@ _JOINTS = (
 
 
 def read_citi(path: Path, sequence: str | None) -> Take:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         name = sequence or archive.files[0]
         if name not in archive.files:
             raise NoctuleError(f"{path}: has no {name!r}; it has {', '.join(archive.files[:4])}, ...")

@@ -141,7 +141,7 @@ def text_lines(path: Path) -> list[str]:
 
 def rotation(axis: str, degrees: FloatArray) -> FloatArray:
     """Right-handed rotation matrices about X, Y or Z, (times, 3, 3)."""
-    angle = np.radians(degrees)
+    angle = np.radians(np.where(np.isfinite(degrees), degrees, np.nan))
     c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
     rows = {
         "X": [[one, zero, zero], [zero, c, -s], [zero, s, c]],

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from pydantic import Field, model_validator
 
+from noctule.simulate.movers.routes import running_s
 from noctule.simulate.parts import FloatArray, Mover, MoverPart, Scatterers, Space, Vector
 from noctule.simulate.smooth import Wander
 
@@ -151,7 +152,9 @@ class _FanMover:
         """(times, 2·blades + 1): two spots a blade, and the guard that turns with the head."""
         fan = self._fan
         time_s = np.asarray(time_s, np.float64)
-        swing = math.radians(fan.swing_deg) * np.sin(2.0 * np.pi * fan.swing_hz * time_s + self._swing_start)
+        swing = math.radians(fan.swing_deg) * np.sin(
+            2.0 * np.pi * fan.swing_hz * self._swings_s(time_s) + self._swing_start
+        )
         heading = math.radians(fan.heading_deg) + swing
         view = np.asarray(viewpoint_m, float) - np.array(fan.position_m)
         position, strength = _blades(
@@ -166,6 +169,12 @@ class _FanMover:
             self._grille,
         )
         return Scatterers(position, strength)
+
+    def _swings_s(self, time_s: FloatArray) -> FloatArray:
+        """Seconds the head has been swinging: it begins and stops within one."""
+        fan = self._fan
+        ends_s = None if fan.to_s is None else fan.to_s + 0.5
+        return running_s(time_s, fan.from_s + 0.5 if fan.from_s else 0.0, ends_s, 1.0)
 
     def _turns(self, time_s: FloatArray) -> FloatArray:
         """Turns since the beginning: the speed goes over exponentially, so its integral is known."""
