@@ -112,36 +112,37 @@ def _cases() -> list[Case]:
 
 
 _WALK_AWAY = """
-Alike: the trunk's line, the legs' flashes beyond it, how far they reach, the cadence. Guessed after the takes:
-how much of the tone leaks from loudspeaker to microphone round the telephone (10 dB less than in free air).
-Different: the real echo is still stronger against the carrier (nobody has measured what cloth takes; 6 dB are
-assumed), more blurred, and more of it lies between the trunk's line and zero: echoes by way of bed and walls, of
-which only the four strongest ways are simulated.
+Alike: the trunk's line, the legs' flashes beyond it, how far they reach, the cadence. Guessed after the
+takes: how much of the tone leaks from loudspeaker to microphone round the telephone (10 dB less than in
+free air). Different: the real echo is still stronger against the carrier (nobody has measured what cloth
+takes; 6 dB are assumed), more blurred, and more of it lies between the trunk's line and zero: echoes by
+way of bed and walls, of which only the four strongest ways are simulated.
 """.strip()
 _WALK_BY = """
-Alike: it comes nearer and goes away, passing through zero, with the same speeds and widths. Different: the real
-echo is stronger, as above, and stays visible farther out. In the lower left of the recording something else
-moves; what is not known.
+Alike: it comes nearer and goes away, passing through zero, with the same speeds and widths. Different:
+the real echo is stronger, as above, and stays visible farther out. In the lower left of the recording
+something else moves; what is not known.
 """.strip()
 _RADAR = """
-Alike: the trunk swings about its mean with every step, the legs reach three times its speed, the same widths.
-Different: the radar's walkers are nowhere as much stronger close by: sound spreads as radar does, but air and
-the loudspeaker's beam add to it. The simulated person turns on the spot before the sensor, where the echo is
-strongest.
+Alike: the trunk swings about its mean with every step, the legs reach three times its speed, the same
+widths. Different: the radar's walkers are nowhere as much stronger close by: sound spreads as radar does,
+but air and the loudspeaker's beam add to it. The simulated person turns on the spot before the sensor,
+where the echo is strongest.
 """.strip()
 _ROTOR = """
-Alike: two arcs a turn, mirrored about zero, and nothing beyond the tip's speed. Different: the lid is flat and
-flashes over its whole radius at once, a bright line through all velocities; a simulated blade has two spots, so
-its flash is in the arcs. The lid wobbles (the line near zero), the fan's guard stands still.
+Alike: two arcs a turn, mirrored about zero, and nothing beyond the tip's speed. Different: the lid is
+flat and flashes over its whole radius at once, a bright line through all velocities; a simulated blade
+has two spots, so its flash is in the arcs. The lid wobbles (the line near zero), the fan's guard stands
+still.
 """.strip()
 _BALL = """
 Alike: one-sided, a line at the ball's speed, which falls off as it is caught. Different: in the recording
-somebody throws it and others move (the slow parts on both sides), the ball comes in an arc at up to 6 m/s, and
-its echo is stronger: the real beam is narrower and aimed at it.
+somebody throws it and others move (the slow parts on both sides), the ball comes in an arc at up to 6
+m/s, and its echo is stronger: the real beam is narrower and aimed at it.
 """.strip()
 _STILL = """
-The measured skirt is what units are drawn around (-45 to +2 dB), so this shows that it comes out as it was
-put in. The first band differs: the recording's slow drift is not simulated.
+The measured skirt is what units are drawn around (-45 to +2 dB), so this shows that it comes out as it
+was put in. The first band differs: the recording's slow drift is not simulated.
 """.strip()
 
 

@@ -80,7 +80,7 @@ def picture(recording: Recording, window_s: float = WINDOW_S, hops: int = 8) -> 
     return Picture(
         (starts + size / 2) / recording.rate_hz,
         np.asarray(velocity, np.float64),
-        10 * np.log10(power / carrier + 1e-20),
+        np.asarray(10 * np.log10(power / carrier + 1e-20), np.float64),
     )
 
 
