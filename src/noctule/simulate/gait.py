@@ -60,7 +60,8 @@ def walk(body: Body, phase: FloatArray, speed_mps: FloatArray, swing: float = 1.
     relative = np.maximum(speed_mps, 0.0) / body.standing_pelvis_m
     low = np.tanh(relative / 0.4)  # small at small speeds, full from half a hip height a second on
     soft = 1.6 * np.tanh(relative / 1.6)
-    step_m = 0.5 * 1.346 * np.sqrt(relative + 1e-4) * body.standing_pelvis_m
+    # as the root of the speed, but level where a walk begins and ends: a root there would kick the feet
+    step_m = 0.5 * 1.346 * relative / np.sqrt(relative + 0.02) * body.standing_pelvis_m
     reach = np.arcsin(np.clip(step_m / (2.0 * (body.thigh_m + body.shank_m)), 0.0, 0.7))
     rows = np.tile(posture.angles(body), (len(phase), 1))
     for side, offset in (("left", 0.0), ("right", 0.5)):

@@ -93,7 +93,9 @@ class Walk(Action):
         legs_mps = np.hypot(speed_mps(grid_s), treading)
         rate_hz = gait.cycle_rate_hz(body, legs_mps) * (1.0 + 0.03 * wander(grid_s))
         phase = Curve(_integral(rate_hz, _SAMPLE_S) + rng.uniform(), _SAMPLE_S, rate_hz)
-        legs = Curve(legs_mps, _SAMPLE_S)
+        faster = np.gradient(legs_mps, _SAMPLE_S)
+        faster[[0, -1]] = 0.0  # from rest, and to it
+        legs = Curve(legs_mps, _SAMPLE_S, faster)
 
         def rows(time_s: FloatArray) -> FloatArray:
             return gait.walk(body, phase(time_s), legs(time_s), self.arm_swing)
