@@ -1,0 +1,139 @@
+"""What a draught moves: slowly, to and fro, and nowhere in the end; and the wind itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+
+from noctule.simulate.airflow import CORNER_HZ, airflow_density
+from noctule.simulate.movers.draught import DRAUGHT, Blind, Curtain, Door, Draught, Lamp, Plant
+from noctule.simulate.parts import FloatArray, Space
+
+SPACE = Space((4.0, 3.5, 2.5), (0.4, 1.7, 1.0))
+VIEW = np.array(SPACE.device_m)
+
+
+def _track(part: Draught, seed: int, until_s: float, rate_hz: float = 50.0) -> FloatArray:
+    time_s = np.arange(0.0, until_s, 1.0 / rate_hz)
+    return part.mover(np.random.default_rng(seed)).scatterers(time_s, VIEW).position_m
+
+
+def _always(part: Draught) -> Draught:
+    return part.model_copy(
+        update={"from_s": 0.0, "to_s": None, **({"slam_s": None} if isinstance(part, Door) else {})}
+    )
+
+
+@pytest.mark.parametrize("kind", DRAUGHT)
+def test_draws_are_slow_stay_in_the_room_and_go_nowhere(kind: type[Draught]) -> None:
+    speeds = []
+    for seed in range(100):
+        part = kind.draw(np.random.default_rng(seed), SPACE)
+        assert kind.model_validate(part.model_dump()) == part
+        at = _track(part, seed, 40.0)
+        assert (at > -0.02).all(), seed
+        assert (at < np.array(SPACE.size_m) + 0.02).all(), seed
+        speed = np.linalg.norm(np.diff(at, axis=0), axis=-1) * 50.0
+        assert speed.max() <= part.mover(np.random.default_rng(seed)).highest_speed_mps, seed
+        if getattr(part, "slam_s", None) is None:
+            speeds.append(np.quantile(speed, 0.95))
+    assert 0.003 < np.median(speeds) < 0.3
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Curtain(position_m=(2.0, 1.0, 1.0), strength=1.0),
+        Blind(position_m=(2.0, 1.0, 1.5), strength=1.0),
+        Plant(position_m=(2.0, 1.0, 1.0), strength=1.0),
+        Lamp(position_m=(2.0, 1.0, 1.8), strength=1.0),
+        Door(position_m=(2.0, 0.0, 0.0), strength=1.0),
+    ],
+)
+def test_displacement_is_nothing_on_average(part: Draught) -> None:
+    at = _track(part, 4, 900.0, 20.0)
+    swing = at.std(0).max()
+    assert swing > 1e-3
+    first, second = at[: len(at) // 2].mean(0), at[len(at) // 2 :].mean(0)
+    assert np.abs(first - second).max() < 0.25 * swing
+
+
+@pytest.mark.parametrize("kind", DRAUGHT)
+def test_still_before_it_begins_and_after_it_ends_and_no_jump(kind: type[Draught]) -> None:
+    part = kind.draw(np.random.default_rng(5), SPACE)
+    part = _always(part).model_copy(update={"from_s": 5.0, "to_s": 20.0, "strength": 1.0})
+    at = _track(part, 1, 30.0, 200.0)
+    assert np.abs(at[:1000] - at[0]).max() < 1e-12
+    assert np.abs(at[4500:] - at[0]).max() < 1e-12
+    moving = at[1000:4000]
+    assert np.ptp(moving, axis=0).max() > 1e-3
+    # a jump of the place or of the speed would stand out of the acceleration
+    bend = np.abs(np.diff(at, 2, axis=0)).max() * 200.0**2
+    assert bend < 30.0
+
+
+@pytest.mark.parametrize("kind", DRAUGHT)
+def test_any_pieces_in_any_order(kind: type[Draught]) -> None:
+    part = kind.draw(np.random.default_rng(8), SPACE)
+    mover = part.mover(np.random.default_rng(3))
+    time_s = np.arange(0.0, 50.0, 0.05)
+    whole = mover.scatterers(time_s, VIEW)
+    late, early = mover.scatterers(time_s[333:], VIEW), mover.scatterers(time_s[:333], VIEW)
+    np.testing.assert_allclose(
+        np.concatenate([early.position_m, late.position_m]), whole.position_m, atol=1e-12
+    )
+    np.testing.assert_allclose(np.concatenate([early.strength, late.strength]), whole.strength, atol=1e-12)
+    assert (whole.strength >= 0.0).all()
+
+
+def test_curtain_hangs_from_its_rail_and_shines_where_it_looks() -> None:
+    curtain = Curtain(position_m=(2.0, 1.0, 1.0), heading_deg=180.0, swing_m=0.1, strength=1.0)
+    mover = curtain.mover(np.random.default_rng(0))
+    seen = mover.scatterers(np.arange(0.0, 100.0, 0.05), VIEW)
+    swing = np.ptp(seen.position_m[:, :, 0], axis=0).reshape(3, 4).mean(1)
+    assert swing[0] < 0.2 * swing[2]
+    edge = mover.scatterers(np.arange(0.0, 100.0, 0.05), np.array([2.0, 5.0, 1.0]))
+    assert np.square(seen.strength).sum() > 6.0 * np.square(edge.strength).sum()
+
+
+def test_lamp_swings_at_the_pendulums_rate() -> None:
+    lamp = Lamp(position_m=(2.0, 1.0, 1.5), cord_m=1.0, strength=1.0)
+    at = _track(lamp, 2, 600.0, 20.0)[:, 0, :2]
+    power = (np.abs(np.fft.rfft(at - at.mean(0), axis=0)) ** 2).sum(1)
+    hz = np.fft.rfftfreq(len(at), 0.05)
+    assert (power * hz).sum() / power.sum() == pytest.approx(np.sqrt(9.81) / (2.0 * np.pi), rel=0.05)
+
+
+def test_door_slams_shut_along_the_wall_at_its_time() -> None:
+    door = Door(position_m=(0.02, 1.7, 0.0), open_deg=60.0, swing_deg=0.0, slam_s=4.0, width_m=0.9)
+    at = _track(door, 0, 8.0, 500.0)
+    opened, closed = at[0, -1] - door.position_m, at[-1, -1] - door.position_m
+    np.testing.assert_allclose(opened[:2], 0.9 * np.array([np.sin(np.pi / 3), -np.cos(np.pi / 3)]), atol=1e-9)
+    np.testing.assert_allclose(closed[:2], [0.0, -0.9], atol=1e-9)
+    np.testing.assert_array_equal(at[1999], at[0])
+    speed = np.linalg.norm(np.diff(at[:, -1], axis=0), axis=-1) * 500.0
+    assert 1.0 < speed.max() < 1.7
+
+
+def test_airflow_density_integrates_to_its_power_and_falls_as_turbulence() -> None:
+    hz = np.concatenate([[0.0], np.geomspace(1e-4, 1e7, 20000)])
+    power = np.trapezoid(airflow_density(hz, 0.025), hz)
+    assert power == pytest.approx(0.025**2, rel=1e-3)
+    low, high = airflow_density(np.array([1e3, 1e4]), 1.0)
+    assert np.log10(high / low) == pytest.approx(-5.0 / 3.0, abs=0.01)
+    flat = airflow_density(np.array([0.0, CORNER_HZ / 10.0]), 1.0)
+    assert flat[1] == pytest.approx(flat[0], rel=0.01)
+
+
+@pytest.mark.recordings
+def test_measured_wind_is_as_strong_as_the_model_says(shared_data: Path) -> None:
+    folder = shared_data / "winddancer_airflow"
+    windy = loadmat(folder / "distances-50-230.mat")["sos_est_all"].ravel()
+    still = loadmat(folder / "nowind.mat")["sos_est_all"].ravel()
+    # frame to frame: the slow drift with the room's temperature is not the wind
+    rms = [float(np.diff(np.ravel(one)).std() / np.sqrt(2.0)) for one in windy]
+    assert 0.01 < np.median(rms) < 0.08
+    assert float(np.diff(np.ravel(still[0])).std() / np.sqrt(2.0)) < 0.2 * float(np.median(rms))
