@@ -1,14 +1,10 @@
-"""What a draught moves: slowly, to and fro, and nowhere in the end; and the wind itself."""
+"""What a draught moves: slowly, to and fro, and nowhere in the end."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from scipy.io import loadmat
 
-from noctule.simulate.airflow import CORNER_HZ, airflow_density
 from noctule.simulate.movers.draught import DRAUGHT, Blind, Curtain, Door, Draught, Lamp, Plant
 from noctule.simulate.parts import FloatArray, Space
 
@@ -39,8 +35,33 @@ def test_draws_are_slow_stay_in_the_room_and_go_nowhere(kind: type[Draught]) -> 
         speed = np.linalg.norm(np.diff(at, axis=0), axis=-1) * 50.0
         assert speed.max() <= part.mover(np.random.default_rng(seed)).highest_speed_mps, seed
         if getattr(part, "slam_s", None) is None:
+            assert speed.max() < 0.3, seed
             speeds.append(np.quantile(speed, 0.95))
-    assert 0.003 < np.median(speeds) < 0.3
+    assert np.median(speeds) > 0.003
+
+
+@pytest.mark.parametrize("kind", DRAUGHT)
+def test_cubics_between_knots_keep_the_place(kind: type[Draught]) -> None:
+    """A slamming door once erred by 62 micrometres: its speed was smooth, its acceleration was not."""
+    for seed in range(12):
+        part = kind.draw(np.random.default_rng(seed), SPACE)
+        if isinstance(part, Door):
+            part = part.model_copy(update={"slam_s": 20.0})
+        mover = part.mover(np.random.default_rng(seed))
+        # the middle of four knots by the cubic whose slopes see two knots to each side
+        half_s = 0.5 / mover.knot_rate_hz
+        at = mover.scatterers(np.arange(1.0, 40.0, half_s), VIEW).position_m
+        knots, between = at[::2], at[1::2]
+        slope = (8.0 * (knots[3:-1] - knots[1:-3]) - (knots[4:] - knots[:-4])) / 12.0
+        cubic = (knots[2:-3] + knots[3:-2]) / 2.0 + (slope[:-1] - slope[1:]) / 8.0
+        assert np.abs(cubic - between[2 : 2 + len(cubic)]).max() < 20e-6, seed
+
+
+def test_door_that_stands_nearly_shut_does_not_swing_through_its_wall() -> None:
+    door = Door(position_m=(0.02, 1.7, 0.0), open_deg=5.0, swing_deg=45.0, strength=1.0)
+    at = np.concatenate([_track(door, seed, 120.0, 10.0) for seed in range(10)])
+    assert at[..., 0].min() >= 0.02
+    assert np.ptp(at[:, -1, 0]) > 0.05
 
 
 @pytest.mark.parametrize(
@@ -116,24 +137,3 @@ def test_door_slams_shut_along_the_wall_at_its_time() -> None:
     np.testing.assert_array_equal(at[1999], at[0])
     speed = np.linalg.norm(np.diff(at[:, -1], axis=0), axis=-1) * 500.0
     assert 1.0 < speed.max() < 1.7
-
-
-def test_airflow_density_integrates_to_its_power_and_falls_as_turbulence() -> None:
-    hz = np.concatenate([[0.0], np.geomspace(1e-4, 1e7, 20000)])
-    power = np.trapezoid(airflow_density(hz, 0.025), hz)
-    assert power == pytest.approx(0.025**2, rel=1e-3)
-    low, high = airflow_density(np.array([1e3, 1e4]), 1.0)
-    assert np.log10(high / low) == pytest.approx(-5.0 / 3.0, abs=0.01)
-    flat = airflow_density(np.array([0.0, CORNER_HZ / 10.0]), 1.0)
-    assert flat[1] == pytest.approx(flat[0], rel=0.01)
-
-
-@pytest.mark.recordings
-def test_measured_wind_is_as_strong_as_the_model_says(shared_data: Path) -> None:
-    folder = shared_data / "winddancer_airflow"
-    windy = loadmat(folder / "distances-50-230.mat")["sos_est_all"].ravel()
-    still = loadmat(folder / "nowind.mat")["sos_est_all"].ravel()
-    # frame to frame: the slow drift with the room's temperature is not the wind
-    rms = [float(np.diff(np.ravel(one)).std() / np.sqrt(2.0)) for one in windy]
-    assert 0.01 < np.median(rms) < 0.08
-    assert float(np.diff(np.ravel(still[0])).std() / np.sqrt(2.0)) < 0.2 * float(np.median(rms))

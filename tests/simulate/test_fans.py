@@ -108,6 +108,11 @@ def test_impossible_speed_steps_are_refused(steps: tuple[tuple[float, float], ..
         _steady(from_s=3.0, to_s=30.0, speed_steps=steps)
 
 
+def test_fan_that_stops_before_it_starts_is_refused() -> None:
+    with pytest.raises(ValidationError, match="times must rise"):
+        _steady(from_s=30.0, to_s=3.0)
+
+
 @pytest.mark.parametrize("kind", FANS)
 def test_pieces_in_any_order_and_draws_in_the_room(kind: type[Fan]) -> None:
     space = Space((3.2, 3.0, 2.4), (0.3, 1.5, 1.0))

@@ -13,10 +13,12 @@ import numpy as np
 from pydantic import Field
 
 from noctule.simulate.parts import FloatArray, Mover, MoverPart, Scatterers, Space, Vector
-from noctule.simulate.smooth import Wander, step
+from noctule.simulate.smooth import Wander, minimum_jerk, step
 
 #: Hz of gusts, and how long things take to come to rest.
 _GUST_HZ, _SETTLE_S = (0.03, 0.25), 2.0
+#: Metres of swing times strength of the draught that keep what is drawn below 0.3 m/s.
+_SLOW_M = 0.045
 
 
 class Draught(MoverPart):
@@ -121,14 +123,15 @@ class Curtain(Draught):
         height_m = rng.uniform(1.0, min(2.4, space.size_m[2] - 0.2))
         width_m = min(rng.uniform(0.5, 2.5), 0.5 * min(space.size_m[:2]))
         place, heading = _at_wall(rng, space, 0.35, width_m)
+        strength = rng.uniform(0.1, 1.0)
         return cls(
             position_m=(*place, height_m / 2 + rng.uniform(0.02, 0.1)),
             heading_deg=heading,
-            strength=rng.uniform(0.1, 1.0),
+            strength=strength,
             target_strength_db=rng.uniform(-32.0, -12.0),  # cloth keeps 0.6-0.9
             width_m=width_m,
             height_m=height_m,
-            swing_m=rng.uniform(0.01, 0.1),
+            swing_m=rng.uniform(0.01, min(0.1, _SLOW_M / strength)),
             **_times(rng),
         )
 
@@ -181,12 +184,11 @@ class Plant(Draught):
         points = 10
         rest = np.array(self.position_m) + rng.uniform(-0.5, 0.5, (points, 3)) * self.size_m
         directions = np.zeros((2 + points, points, 3))
-        directions[:2] = rng.normal(0.0, 0.02 * self.size_m, (2, 1, 3)) * rng.uniform(
-            0.3, 1.0, (1, points, 1)
-        )
+        sway_m = 0.016 * min(self.size_m, 1.0)
+        directions[:2] = rng.uniform(-sway_m, sway_m, (2, 1, 3)) * rng.uniform(0.3, 1.0, (1, points, 1))
         directions[:2, :, 2] *= 0.2
         for n in range(points):
-            directions[2 + n, n] = rng.normal(0.0, 0.002, 3)
+            directions[2 + n, n] = rng.uniform(-0.0025, 0.0025, 3)
         waves = [
             Wander(rng, 0.2, 0.8),
             Wander(rng, 0.2, 0.8),
@@ -235,12 +237,13 @@ class Lamp(Draught):
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:
         x, y, _ = space.spot(rng)
         cord_m = rng.uniform(0.3, max(0.35, space.size_m[2] - 1.5))
+        strength = rng.uniform(0.1, 1.0)
         return cls(
             position_m=(x, y, space.size_m[2] - cord_m - 0.1),
-            strength=rng.uniform(0.1, 1.0),
+            strength=strength,
             target_strength_db=rng.uniform(-30.0, -18.0),
             cord_m=cord_m,
-            swing_m=rng.uniform(0.005, 0.05),
+            swing_m=rng.uniform(0.005, min(0.05, _SLOW_M * math.sqrt(cord_m) / strength)),
             **_times(rng),
         )
 
@@ -280,7 +283,12 @@ class _DoorMover:
 
     def __init__(self, door: Door, rng: np.random.Generator) -> None:
         self._door, self._gust, self._wave = door, Wander(rng, *_GUST_HZ), Wander(rng, 0.05, 0.25)
-        self._slam_takes_s = max(0.5, 1.5 * math.radians(door.open_deg + door.swing_deg) * door.width_m / 1.5)
+        # it never opens the other way: what it swings stays below what it stands open
+        self._most = math.radians(max(0.01, min(door.open_deg, 170.0 - door.open_deg)))
+        # 1.875: fastest over mean speed of minimum jerk
+        swings = min(math.radians(door.swing_deg), self._most)
+        way_m = (math.radians(door.open_deg) + swings) * door.width_m
+        self._slam_takes_s = max(0.5, 1.875 * way_m / 1.5)
         swing = math.radians(door.swing_deg) * door.width_m * 2.0 * np.pi * 0.25 * 2.5
         self.highest_speed_mps = swing + (1.6 if door.slam_s is not None else 0.0) + 0.05
         self._strength = 10.0 ** (door.target_strength_db / 20.0)
@@ -289,9 +297,10 @@ class _DoorMover:
         """(times, 6): along the width; a smooth leaf shines where it stands square to the way."""
         door, time_s = self._door, np.asarray(time_s, np.float64)
         blows = door.gusts(time_s, self._gust)
-        angle = math.radians(door.open_deg) + math.radians(door.swing_deg) * blows * self._wave(time_s)
+        swing = math.radians(door.swing_deg) * blows * self._wave(time_s)
+        angle = math.radians(door.open_deg) + self._most * np.tanh(swing / self._most)
         if door.slam_s is not None:
-            angle = angle * (1.0 - step((time_s - door.slam_s) / self._slam_takes_s))
+            angle = angle * (1.0 - minimum_jerk((time_s - door.slam_s) / self._slam_takes_s))
         # closed, the leaf lies along the wall; it opens into the room
         along = math.radians(door.heading_deg - 90.0) + angle
         way = np.stack([np.cos(along), np.sin(along), np.zeros(len(along))], -1)

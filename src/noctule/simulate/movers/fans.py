@@ -19,7 +19,8 @@ from noctule.simulate.movers.routes import running_s
 from noctule.simulate.parts import FloatArray, Mover, MoverPart, Scatterers, Space, Vector
 from noctule.simulate.smooth import Wander
 
-#: Knots a turn: positions are good to -45 dB of the blade's echo.
+#: Knots a turn: what lies between them is good to -42 dB of the blades' echo; strengths, which are joined
+#: by straight lines, cost most of that, places less than 3 micrometres.
 KNOTS_A_TURN = 36
 #: Where a blade's echo comes from, as shares of its radius, and how far its strengths go.
 _SPOTS = np.array([0.55, 0.92])
@@ -52,8 +53,8 @@ class Fan(MoverPart):
             raise ValueError("speed_steps: rpm must be 10 to 3000")
         ends_s = math.inf if self.to_s is None else self.to_s
         times = [self.from_s, *(at_s for at_s, _ in self.speed_steps), ends_s]
-        if any(late <= early for early, late in pairwise(times)) and self.speed_steps:
-            raise ValueError("speed_steps: times must rise, between from_s and to_s")
+        if any(late <= early for early, late in pairwise(times)):
+            raise ValueError("times must rise from from_s over those of speed_steps to to_s")
         return self
 
     def mover(self, rng: np.random.Generator) -> Mover:
