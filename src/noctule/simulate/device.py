@@ -43,6 +43,9 @@ class Device(Part):
     )
     microphones_m: tuple[Vector, ...] | None = Field(None, description="places in the device's own frame")
     loudspeakers_m: tuple[Vector, ...] | None = Field(None, description="places in the device's own frame")
+    axes: tuple[Vector, ...] | None = Field(
+        None, description="where each loudspeaker points, in the device's own frame; None: forwards"
+    )
 
     @model_validator(mode="after")
     def _counted(self) -> Self:
@@ -52,6 +55,10 @@ class Device(Part):
         ):
             if places is not None and len(places) != count:
                 raise ValueError(f"{what}_m gives {len(places)} places for {count} {what}")
+        if self.axes is not None and len(self.axes) != self.loudspeakers:
+            raise ValueError(f"axes gives {len(self.axes)} directions for {self.loudspeakers} loudspeakers")
+        if self.axes is not None and not all(math.hypot(*axis) > 0.0 for axis in self.axes):
+            raise ValueError("axes: a loudspeaker must point somewhere, not (0, 0, 0)")
         return self
 
     def transducers(self, carrier_hz: float, speed_of_sound_mps: float = 343.2) -> Transducers:
@@ -60,11 +67,11 @@ class Device(Part):
         here = np.array(self.position_m)
         speakers = self.loudspeakers_m or self._speaker_places()
         microphones = self.microphones_m or self._microphone_places()
-        forwards = np.array([1.0, 0.0, 0.0])
+        axes = np.array(self.axes or [(1.0, 0.0, 0.0)] * len(speakers))
         wavenumber = 2.0 * math.pi * carrier_hz / speed_of_sound_mps
         return Transducers(
             loudspeakers_m=here + np.array(speakers) @ turn.T,
-            axes=np.tile(turn @ forwards, (len(speakers), 1)),
+            axes=axes / np.linalg.norm(axes, axis=1, keepdims=True) @ turn.T,
             directivity=piston(wavenumber * self.cone_radius_m, 10.0 ** (self.rear_db / 20.0)),
             source_pa=math.sqrt(2.0) * pressure_pa(self.tone_db_spl),
             microphones_m=here + np.array(microphones) @ turn.T,
@@ -107,14 +114,22 @@ class Device(Part):
         out_deg = (0.0, 180.0, 90.0, -90.0)[wall]
         on_ceiling = shape == "puck" and rng.random() < 0.25
         height = size[2] - 0.12 if on_ceiling else rng.uniform(0.3, min(2.2, size[2] - 0.3))
+        turned_deg = rng.uniform(-40.0, 40.0)
+        tilt_deg = -90.0 if on_ceiling else rng.uniform(-15.0, 25.0)
+        microphones = int(rng.integers(1, 9)) if shape != "laptop" else int(rng.integers(1, 5))
+        loudspeakers = 1 if shape == "puck" else int(rng.integers(1, 3))
+        width_m = min(rng.uniform(*width), 0.4 * float(size[:2].min()))
+        # one end of a wide device that is turned comes nearer to the wall than its middle
+        reach_m = width_m / 2 * math.sin(math.radians(abs(turned_deg))) + 0.12
+        place[axis] = np.clip(place[axis], reach_m, size[axis] - reach_m)
         return cls(
             shape=shape,
             position_m=(float(place[0]), float(place[1]), float(height)),
-            heading_deg=out_deg + rng.uniform(-40.0, 40.0),
-            tilt_deg=-90.0 if on_ceiling else rng.uniform(-15.0, 25.0),
-            microphones=int(rng.integers(1, 9)) if shape != "laptop" else int(rng.integers(1, 5)),
-            loudspeakers=1 if shape == "puck" else int(rng.integers(1, 3)),
-            width_m=min(rng.uniform(*width), 0.4 * float(size[:2].min())),
+            heading_deg=out_deg + turned_deg,
+            tilt_deg=tilt_deg,
+            microphones=max(2, microphones) if shape == "bar" else microphones,
+            loudspeakers=loudspeakers,
+            width_m=width_m,
             tone_db_spl=rng.uniform(60.0, 95.0),
             cone_radius_m=rng.uniform(0.004, 0.015) if rng.random() < 0.8 else rng.uniform(0.015, 0.025),
             rear_db=rng.uniform(-28.0, -12.0),
