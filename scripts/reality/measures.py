@@ -78,7 +78,7 @@ def picture(recording: Recording, window_s: float = WINDOW_S, hops: int = 8) -> 
     power, velocity = power[:, kept], velocity[kept]
     carrier = power[:, np.abs(velocity) < STILL_MPS].sum(1).max() if recording.signed else power.max()
     return Picture(
-        (starts + size / 2) / recording.rate_hz,
+        np.asarray((starts + size / 2) / recording.rate_hz, np.float64),
         np.asarray(velocity, np.float64),
         np.asarray(10 * np.log10(power / carrier + 1e-20), np.float64),
     )

@@ -146,9 +146,9 @@ def test_a_device_error_is_one_clear_line(run: Any, capsys: pytest.CaptureFixtur
 
 
 def test_the_live_line_names_who_and_faults() -> None:
-    assert "somebody" in run_module._line(RECORD)
-    assert "nobody" in run_module._line({**RECORD, "presence": False})
-    lost = run_module._line({**RECORD, "fault": "device_lost"})
+    assert "somebody" in run_module.line_of(RECORD)
+    assert "nobody" in run_module.line_of({**RECORD, "presence": False})
+    lost = run_module.line_of({**RECORD, "fault": "device_lost"})
     assert "device lost" in lost
     assert "somebody" not in lost
 

@@ -100,10 +100,7 @@ class BasebandChain:
         self._turn_per_sample = carrier_hz / rate_hz
         # half of the one-sided density falls on a complex sample: a cosine of amplitude A is A/2 here
         at = np.array([carrier_hz])
-        own = [
-            0.5 * unit.noise_pa2_per_hz(m, at)[0] * abs(unit.microphone(m, at)[0]) ** 2
-            for m in range(microphones)
-        ]
+        own = [0.5 * unit.noise_per_hz(m, at)[0] for m in range(microphones)]
         alive = np.array([m not in unit.dead for m in range(microphones)])
         self._noise_rms = np.sqrt(np.array(own) * rate_hz).astype(np.float32)
         self._step_rms = np.float32(_step(electronics.bits) / math.sqrt(12.0 * ratio)) * alive
@@ -157,8 +154,7 @@ class AudioChain:
 
 def _self_noise(unit: Unit, microphone: int, rate_hz: float, seed: int) -> ShapedNoise:
     def density(hz: FloatArray) -> FloatArray:
-        heard = np.abs(unit.microphone(microphone, hz))
-        return np.asarray(unit.noise_pa2_per_hz(microphone, hz) * heard**2)
+        return unit.noise_per_hz(microphone, hz)
 
     return ShapedNoise(density, rate_hz, seed, "self-noise", microphone, segment_s=0.2)
 

@@ -14,7 +14,7 @@ from noctule.core.frames import Motion
 from noctule.simulate.body import Body, in_room
 from noctule.simulate.mocap import Take, read_take
 from noctule.simulate.parts import FloatArray
-from noctule.simulate.pose import JOINT, Action, Doing, Pose, Stance
+from noctule.simulate.pose import JOINT, JOINTS, Action, Doing, Pose, Stance
 from noctule.simulate.smooth import Curve, step
 
 #: Each bone: (joint it starts at, joint it ends at, the body's own length of it).
@@ -28,17 +28,24 @@ _BONES = (
 #: Truth: the trunk goes at least so fast, or hands and feet so fast against it.
 MAJOR_MPS, MINOR_MPS = 0.25, 0.12
 _BLEND_S = 0.4
+#: The pelvis below this share of its height standing: seated. [D: 0.70-0.77 in CITI's chairs, 0.9 walking]
+_SEATED = 0.82
+#: Feet that would go through the floor give way: never lower than this under where they stand flat.
+_GIVE_M = 0.02
+#: Time in which that sets in, as the stance's own joints are left.
+_FLOOR_S = 0.1
 
 
 class Capture(Action):
     """Moves as somebody did before the cameras, turned to begin where and as this person stands."""
 
     do: Literal["capture"] = "capture"
-    file: Path = Field(description="BVH, AMC with its ASF, or CITI's .npz")
+    file: Path = Field(description="BVH, AMC with its ASF, CMU rows or DeepMimic .txt, CITI's .npz")
     sequence: str | None = Field(None, description="which take, where the file holds several")
     from_s: float = Field(0.0, ge=0.0)
     for_s: float | None = Field(None, gt=0.1, description="None: to its end")
     speed: float = Field(1.0, ge=0.3, le=3.0)
+    mirror: bool = Field(False, description="left for right")
 
     @field_validator("file")
     @classmethod
@@ -57,7 +64,9 @@ class Capture(Action):
         joints = take.joints_m[first:last]
         if len(joints) < 4:
             raise ValueError(f"{self.file}: nothing is left from {self.from_s:g} s on")
-        return _Captured(body, stance, joints, take.rate_hz * self.speed)
+        return _Captured(
+            body, stance, _mirrored(joints) if self.mirror else joints, take.rate_hz * self.speed
+        )
 
 
 @lru_cache(maxsize=8)
@@ -67,6 +76,7 @@ def _take(file: Path, sequence: str | None) -> Take:
 
 class _Captured:
     def __init__(self, body: Body, stance: Stance, joints: FloatArray, rate_hz: float) -> None:
+        self._ankle_m = body.ankle_height_m
         own = _retargeted(body, joints)
         # turned and moved: its first frame stands where the person does
         across = own[0, JOINT["left_hip"]] - own[0, JOINT["right_hip"]]
@@ -87,9 +97,9 @@ class _Captured:
         limbs = [JOINT[f"{side}_{end}"] for side in ("left", "right") for end in ("wrist", "elbow", "ankle")]
         against = placed[:, [*limbs, JOINT["head"]]] - placed[:, [JOINT["pelvis"]]]
         self._limbs = Curve(_fastest(against, rate_hz), 1.0 / rate_hz)
-        end = placed[-1]
+        end = self.pose(np.array([self.duration_s])).joints_m[0]
         across = end[JOINT["left_hip"]] - end[JOINT["right_hip"]]
-        sits = end[JOINT["pelvis"], 2] < 0.75 * body.standing_pelvis_m
+        sits = end[JOINT["pelvis"], 2] < _SEATED * body.standing_pelvis_m
         self.end = Stance(
             float(end[JOINT["pelvis"], 0]),
             float(end[JOINT["pelvis"], 1]),
@@ -100,7 +110,17 @@ class _Captured:
 
     def pose(self, time_s: FloatArray) -> Pose:
         left = 1.0 - step(np.asarray(time_s) / self._blend_s)
-        return Pose(self._joints(time_s) + np.multiply.outer(left, self._offset), np.zeros(len(time_s)))
+        joints = self._joints(time_s) + np.multiply.outer(left, self._offset)
+        self._lift_feet(joints, step(np.asarray(time_s) / _FLOOR_S))
+        return Pose(joints, np.zeros(len(time_s)))
+
+    def _lift_feet(self, joints: FloatArray, share: FloatArray) -> None:
+        for part, least in (("ankle", 0.8), ("toe", 0.2)):
+            for side in ("left", "right"):
+                height = joints[:, JOINT[f"{side}_{part}"], 2]
+                below = np.maximum(least * self._ankle_m - height, 0.0)
+                # slope 1 where it sets in, and the limit is _GIVE_M below
+                height += share * (below - below * _GIVE_M / (_GIVE_M + below))
 
     def motion(self, time_s: FloatArray) -> list[Motion]:
         trunk, limbs = self._trunk(time_s), self._limbs(time_s)
@@ -108,6 +128,11 @@ class _Captured:
             "major" if body > MAJOR_MPS else "minor" if hand > MINOR_MPS else "none"
             for body, hand in zip(trunk, limbs, strict=True)
         ]
+
+
+def _mirrored(joints: FloatArray) -> FloatArray:
+    other = [name.replace("left", "RIGHT").replace("right", "left").lower() for name in JOINTS]
+    return joints[:, [JOINT[name] for name in other]] * [1.0, -1.0, 1.0]
 
 
 def _retargeted(body: Body, joints: FloatArray) -> FloatArray:

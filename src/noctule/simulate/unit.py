@@ -23,8 +23,10 @@ _SKIRT_HZ = np.array([1.0, 10.0, 30.0, 100.0, 300.0, 3000.0])
 _SKIRT_DBC = np.array([-45.0, -58.0, -75.0, -90.0, -99.0, -112.0])
 #: Flat noise density of a microphone of 65 dB(A): half way between 60 and 69 dB(A). [D]
 _NOISE_65_DB_SPL_PER_HZ = -12.0
-#: Spacing of the random ripples in frequency.
-_RIPPLE_HZ = 1500.0
+#: Spacing of the random ripples in frequency: a cone's modes, and what a capsule's port adds. [A]
+_CONE_RIPPLE_HZ, _CAPSULE_RIPPLE_HZ = 1500.0, 6000.0
+#: Share of the rate up to which taps follow a response, and what an error beyond counts.
+_FOLLOWED, _BEYOND = 0.42, 0.03
 
 
 class Unit(Part):
@@ -49,45 +51,47 @@ class Unit(Part):
 
     def loudspeaker_gain(self, frequency_hz: float) -> float:
         """Amplitude of this specimen's tone against what is said of the device."""
-        ripple = _ripple(generator(self.seed, "loudspeaker"), np.array([frequency_hz]))
-        return float(10.0 ** (self.ripple_db * ripple[0] / 20.0))
+        smooth = _ripple(generator(self.seed, "loudspeaker"), np.array([frequency_hz]), _CONE_RIPPLE_HZ)[0]
+        notched = smooth + 2.0 * min(smooth + 1.0, 0.0)  # deep dips now and then
+        return float(10.0 ** (self.ripple_db * notched / 20.0))
 
     def microphone(self, channel: int, frequency_hz: FloatArray) -> ComplexArray:
-        """Full scale (peak) per pascal of one microphone."""
+        """Full scale (peak) per pascal in front of one microphone."""
+        cover = 10.0 ** (-self.covered_db / 20.0) if channel in self.covered else 1.0
+        return np.asarray(cover * self._capsule(channel, frequency_hz))
+
+    def _capsule(self, channel: int, frequency_hz: FloatArray) -> ComplexArray:
+        """The microphone itself, whatever lies on it."""
         hz = np.atleast_1d(np.asarray(frequency_hz, float))
         rng = generator(self.seed, "microphone", channel)
-        own_db = self.spread_db * (rng.standard_normal() + 0.5 * _ripple(rng, hz))
+        own_db = self.spread_db * (rng.standard_normal() + 0.5 * _ripple(rng, hz, _CAPSULE_RIPPLE_HZ))
         level_db = self.sensitivity_dbfs - 94.0 + own_db
-        turn = math.radians(self.spread_deg) * (rng.standard_normal() + 0.5 * _ripple(rng, hz))
+        own_deg = self.spread_deg * (rng.standard_normal() + 0.5 * _ripple(rng, hz, _CAPSULE_RIPPLE_HZ))
         resonance_hz = self.resonance_hz * (1.0 + 0.03 * rng.standard_normal())
-        if channel in self.covered:
-            level_db = level_db - self.covered_db
         # a sine of 94 dB SPL is sqrt(2) Pa at its peak; its samples' peak re full scale is the sensitivity
         gain = (
             10.0 ** (level_db / 20.0) / (math.sqrt(2.0) * REFERENCE_PRESSURE_PA) * (channel not in self.dead)
         )
-        return np.asarray(gain * np.exp(1j * turn) * self._resonance(hz / resonance_hz))
+        return np.asarray(gain * np.exp(1j * np.radians(own_deg)) * self._resonance(hz / resonance_hz))
 
     def microphone_taps(
         self, channels: int, rate_hz: float, around_hz: float, count: int = 33
     ) -> npt.NDArray[np.complex128]:
         """The microphones as filters `(count, channels)` for samples around a frequency, centred taps.
 
-        They follow the responses within the band as far as `count` taps can. For audio (`around_hz` 0) they
-        are real.
+        Least squares over the band, all of it but the edge, where the spectrum closes on itself. For audio
+        (`around_hz` 0) they are real.
         """
-        size = 1024
-        hz = np.fft.fftfreq(size, 1 / rate_hz)
-        window = np.hanning(count + 2)[1:-1]
-        taps = np.empty((count, channels), np.complex128)
-        for m in range(channels):
-            if around_hz:
-                wanted = self.microphone(m, np.maximum(around_hz + hz, 100.0))
-            else:
-                wanted = self.microphone(m, np.abs(hz))
-                wanted = np.where(hz < 0, wanted.conj(), wanted)
-            taps[:, m] = np.roll(np.fft.ifft(wanted), count // 2)[:count] * window
-        return taps
+        share = np.linspace(0.0 if around_hz == 0.0 else -0.5, 0.5, 4 * count + 1)
+        # audio is followed nearly to both ends of its band; a constant phase cannot be, there
+        followed = np.abs(share) <= _FOLLOWED if around_hz else (share >= 0.01) & (share <= 0.48)
+        weight = np.where(followed, 1.0, _BEYOND)[:, None]
+        hz = np.maximum(around_hz + share * rate_hz, 100.0)
+        wanted = weight * np.stack([self.microphone(m, hz) for m in range(channels)], 1)
+        waves = weight * np.exp(-2j * np.pi * np.outer(share, np.arange(count) - count // 2))
+        if around_hz == 0.0:
+            waves, wanted = (np.concatenate([one.real, one.imag]) for one in (waves, wanted))
+        return np.asarray(np.linalg.lstsq(waves, wanted, rcond=None)[0], np.complex128)
 
     def _resonance(self, ratio: FloatArray) -> ComplexArray:
         """A peak of `resonance_db` at 1, flat below, falling slowly above."""
@@ -100,11 +104,14 @@ class Unit(Part):
         hz = np.atleast_1d(np.asarray(frequency_hz, float))
         rng = generator(self.seed, "noise", channel)
         level_db = _NOISE_65_DB_SPL_PER_HZ + 65.0 - self.snr_dba + 1.0 * rng.standard_normal()
-        # flat to 10 kHz, the stated rise at 32 kHz and as much again per octave, capped
-        rise_db = self.noise_rise_db * np.clip(
-            np.log2(np.maximum(hz, 1.0) / 10000.0) / np.log2(3.2), 0.0, 1.8
-        )
+        # flat to 20 kHz; +6 dB at 32 kHz goes with +10 dB at 40 kHz; capped [A]
+        rise_db = self.noise_rise_db * np.clip((hz - 20000.0) / 12000.0, 0.0, 1.8)
         return np.asarray(REFERENCE_PRESSURE_PA**2 * 10.0 ** ((level_db + rise_db) / 10.0))
+
+    def noise_per_hz(self, channel: int, frequency_hz: FloatArray) -> FloatArray:
+        """The same as it leaves the microphone, full scales² (rms²) per Hz: a cover does not quieten it."""
+        heard = np.square(np.abs(self._capsule(channel, frequency_hz)))
+        return np.asarray(self.noise_pa2_per_hz(channel, frequency_hz) * heard)
 
     def skirt_per_hz(self, offset_hz: FloatArray) -> FloatArray:
         """Power beside the tone relative to it, per Hz on each side."""
@@ -114,7 +121,7 @@ class Unit(Part):
 
     @classmethod
     def draw(cls, rng: np.random.Generator, microphones: int = 8) -> Self:
-        """Over what units are like; one in ten has a covered or dead microphone. [A]"""
+        """Over what units are like; one in twenty has a covered or dead microphone. [A]"""
         hurt = tuple(int(n) for n in np.flatnonzero(rng.random(microphones) < 0.1))
         state = rng.random()
         return cls(
@@ -136,12 +143,11 @@ class Unit(Part):
         )
 
 
-def _ripple(rng: np.random.Generator, frequency_hz: FloatArray) -> FloatArray:
-    """Smooth random function of frequency, rms 1, with deep dips now and then."""
+def _ripple(rng: np.random.Generator, frequency_hz: FloatArray, spacing_hz: float) -> FloatArray:
+    """Smooth random function of frequency (two derivatives), of rms 1 at its knots."""
     knots = rng.standard_normal(160)
-    at = np.clip(frequency_hz / _RIPPLE_HZ, 0.0, len(knots) - 1.001)
+    at = np.clip(frequency_hz / spacing_hz, 0.0, len(knots) - 1.001)
     left = at.astype(int)
     u = at - left
-    smooth = knots[left] + (knots[left + 1] - knots[left]) * u * u * (3.0 - 2.0 * u)
-    dip = np.minimum(smooth + 1.0, 0.0)
-    return np.asarray(smooth + 2.0 * dip)
+    ease = u**3 * (10.0 - 15.0 * u + 6.0 * u**2)
+    return np.asarray(knots[left] + (knots[left + 1] - knots[left]) * ease)

@@ -14,8 +14,10 @@ from noctule.core.errors import NoctuleError
 from noctule.simulate.parts import FloatArray
 from noctule.simulate.pose import JOINT, JOINTS
 
-#: Longest and shortest takes that make sense.
+#: Shorter takes make no sense.
 FEWEST_FRAMES = 4
+#: A joint further from the median of five frames than two frames at this speed has jumped, not moved. [A]
+_SPIKE_MPS = 9.0
 #: What files call the joints, without case, spaces and prefixes.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "pelvis": ("pelvis", "hips", "hip", "root", "hipcenter"),
@@ -87,7 +89,7 @@ def take_of(path: Path, found: Mapping[str, FloatArray], rate_hz: float, cutoff_
             named[joint] = known
     for side in ("left", "right"):
         if f"{side}_toe" not in named and f"{side}_ankle" in named:
-            named[f"{side}_toe"] = named[f"{side}_ankle"] + [0.0, 0.0, -0.05]
+            named[f"{side}_toe"] = named[f"{side}_ankle"] + _foot(named)
     if "left_hip" in named and "right_hip" in named:
         named["pelvis"] = 0.5 * (named["left_hip"] + named["right_hip"])
     if "left_shoulder" in named and "right_shoulder" in named:
@@ -103,16 +105,31 @@ def take_of(path: Path, found: Mapping[str, FloatArray], rate_hz: float, cutoff_
     joints = np.stack([named[joint] for joint in JOINTS], 1).astype(np.float64)
     if len(joints) < FEWEST_FRAMES:
         raise NoctuleError(f"{path}: {len(joints)} frames are no movement")
-    joints = _repaired(path, joints)
-    joints = _smoothed(joints, 0.1325 / cutoff_hz * rate_hz)
+    joints = _repaired(path, joints, rate_hz)
+    joints = smoothed(joints, sigma_frames(cutoff_hz, rate_hz))
     feet = [JOINT[f"{side}_{part}"] for side in ("left", "right") for part in ("ankle", "toe")]
     joints[:, :, 2] -= np.quantile(joints[:, feet, 2].min(1), 0.05)
     return Take(joints, rate_hz)
 
 
-def _repaired(path: Path, joints: FloatArray) -> FloatArray:
-    """Gaps that a tracker left are bridged in a straight line."""
+def _foot(named: Mapping[str, FloatArray]) -> FloatArray:
+    """From ankle to toe of a foot that is flat on the floor and points where the hips do."""
+    if "left_hip" not in named or "right_hip" not in named:
+        return np.array([0.0, 0.0, -0.05])
+    across = named["left_hip"] - named["right_hip"]
+    ahead = np.stack([across[:, 1], -across[:, 0]], -1)
+    ahead /= np.maximum(np.linalg.norm(ahead, axis=-1, keepdims=True), 1e-6)
+    return np.column_stack([0.15 * ahead, np.full(len(ahead), -0.05)])
+
+
+def _repaired(path: Path, joints: FloatArray, rate_hz: float) -> FloatArray:
+    """Gaps that a tracker left, and frames that jump away and back, are bridged in a straight line."""
     bad = ~np.isfinite(joints).all(axis=(1, 2))
+    around = np.lib.stride_tricks.sliding_window_view(
+        np.pad(joints, ((2, 2), (0, 0), (0, 0)), "edge"), 5, axis=0
+    )
+    away_m = np.linalg.norm(joints - np.median(around, axis=-1), axis=-1).max(1)
+    bad |= away_m > 2.0 * _SPIKE_MPS / rate_hz
     if bad.mean() > 0.2:
         raise NoctuleError(f"{path}: {bad.sum()} of {len(joints)} frames hold no numbers")
     if bad.any():
@@ -122,8 +139,13 @@ def _repaired(path: Path, joints: FloatArray) -> FloatArray:
     return joints
 
 
-def _smoothed(joints: FloatArray, sigma: float) -> FloatArray:
-    """Gaussian low-pass, 3 dB down at the cutoff; the ends go on by their mirror images."""
+def sigma_frames(cutoff_hz: float, rate_hz: float) -> float:
+    """Width of the Gaussian that is 3 dB down at the cutoff: sqrt(ln 2)/(2·pi·f)."""
+    return 0.1325 / cutoff_hz * rate_hz
+
+
+def smoothed(joints: FloatArray, sigma: float) -> FloatArray:
+    """Gaussian low-pass of (frames, n, 3) tracks; the ends go on by their mirror images."""
     half = min(int(np.ceil(4 * sigma)), len(joints) - 1)
     taps = np.exp(-0.5 * np.square(np.arange(-half, half + 1) / sigma))
     taps /= taps.sum()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from noctule.simulate.parts import FloatArray, Space
 from noctule.simulate.smooth import step, step_integral
@@ -59,9 +60,7 @@ class Route:
 
     def at(self, time_s: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Place (times, 2), heading, speed, metres gone, each (times,); before 0 it rests at the start."""
-        rounds, place_s = np.divmod(np.maximum(time_s, 0.0), self._starts_s[-1])
-        leg = np.clip(np.searchsorted(self._starts_s, place_s, side="right") - 1, 0, len(self._way) - 1)
-        since = place_s - self._starts_s[leg]
+        rounds, leg, since = self._leg(time_s)
         ramp, cruise, speed = self._ramp_s, self._cruise_s[leg], self._speed_mps[leg]
         late = since - ramp - cruise
         gone = speed * ramp * (step_integral(since / ramp) - step_integral(late / ramp))
@@ -71,6 +70,21 @@ class Route:
         before = np.concatenate([[0.0], np.cumsum(self._length_m)])
         metres = rounds * before[-1] + before[leg] + gone
         return self._points[leg] + gone[:, None] * self._way[leg], heading, now, metres
+
+    def rest(self, time_s: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray, FloatArray]:
+        """Which stop is next, or now; seconds since its rest began and seconds left of it, each (times,).
+
+        Stop k is at the end of leg k. Before its rest the one, after it the other is negative.
+        """
+        _, leg, since = self._leg(time_s)
+        rests_s = since - self._leg_s[leg]
+        return leg, rests_s, self._rest_s[leg] - rests_s
+
+    def _leg(self, time_s: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp], FloatArray]:
+        """Rounds done, the leg, seconds since it began."""
+        rounds, place_s = np.divmod(np.maximum(time_s, 0.0), self._starts_s[-1])
+        leg = np.clip(np.searchsorted(self._starts_s, place_s, side="right") - 1, 0, len(self._way) - 1)
+        return rounds, leg, place_s - self._starts_s[leg]
 
 
 def draw_points(rng: np.random.Generator, space: Space, count: int, reach_m: float) -> list[Point]:
