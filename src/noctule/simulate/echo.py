@@ -30,8 +30,10 @@ SLOWER, FASTER = (16, 8, 4, 2), (2, 3, 4, 6, 8, 12)
 CARRIED = 0.8
 #: At most so many knots are passed in one block of the renderer.
 KNOTS_A_BLOCK = 1.7
-#: Ways over walls: at most so many for a mover, none weaker than this against the strongest.
+#: Ways over walls: at most so many for a mover, none weaker than this against the strongest. What is faster
+#: than any limb, a fan, is a blur of lines: two ways of it are enough to cost.
 MOST_PATHS, MOST_FAST_PATHS, WEAKEST_PATH_DB = 4, 2, -20.0
+FAST_MPS = 9.0
 #: How often shadows are looked up, and the delay of the tone's envelope.
 SHADOW_HZ = 12.0
 #: A person as an obstacle: radius of the trunk.
@@ -114,8 +116,8 @@ class Echo:
         lit *= aimed(_cosine(points, source_m, source_axis), place.directivity)
         heard = self._spreading(points, microphone_m.mean(1)) * images.reflection
         power = np.einsum("p,ps,pm->sm", seen.strength.reshape(-1) ** 2, lit**2, heard**2)
-        # what is rendered at many times the rate is a blur of lines: two ways of it are enough to cost
-        most = MOST_PATHS if self._decimator is None else MOST_FAST_PATHS
+        # by what it is, not by the rate it is rendered at: every road to samples takes the same ways
+        most = MOST_PATHS if self._mover.highest_speed_mps < FAST_MPS else MOST_FAST_PATHS
         order = np.argsort(-power, axis=None)[:most]
         order = order[power.flat[order] > power.max() * 10.0 ** (WEAKEST_PATH_DB / 10.0)]
         source, mirror = np.unravel_index(order, power.shape)

@@ -77,9 +77,13 @@ class Room(Part):
         db = absorption_db_per_m(frequency_hz, self.temperature_c, self.humidity_percent)
         return np.asarray(db * self.air_absorption_factor / DB_PER_NEPER)
 
+    def outside_m(self, points_m: Vector | FloatArray) -> float:
+        """How far the farthest of the points, (..., 3), is behind a wall; 0: none is."""
+        points = np.asarray(points_m)
+        return float(np.maximum(-points, points - np.array(self.size_m)).max(initial=0.0))
+
     def contains(self, point_m: Vector | FloatArray) -> bool:
-        point = np.asarray(point_m)
-        return bool((point >= 0.0).all() and (point <= np.array(self.size_m)).all())
+        return self.outside_m(point_m) == 0.0
 
     def reflection(self) -> FloatArray:
         """Amplitude of a mirror image of each surface, (3 axes, 2 ends)."""

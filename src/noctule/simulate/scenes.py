@@ -6,6 +6,7 @@ A scene is checked as a whole when it is read; what cannot be is refused with th
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from noctule.simulate.programme import Programme
 from noctule.simulate.room import Room
 from noctule.simulate.toml_lines import toml_lines
 from noctule.simulate.unit import Unit
+from noctule.simulate.walking import Walk
 
 Location = tuple[str | int, ...]
 
@@ -111,16 +113,25 @@ class Scene(Part):
         place = self.device.transducers(self.carrier_hz)
         if not all(self.room.contains(one) for one in (*place.loudspeakers_m, *place.microphones_m)):
             yield ("device",), "the device reaches out of the room"
+        for where, point in self._waypoints():
+            if (out_m := self.room.outside_m(point)) > OUTSIDE_M:
+                yield where, f"{out_m:.1f} m outside the room"
         times_s = np.linspace(0.0, self.duration_s, LOOKS)
         for where, part, mover in self.movers():
-            seen = mover.scatterers(times_s, place.middle_m)
-            out_m = np.maximum(-seen.position_m, seen.position_m - np.array(self.room.size_m))
-            farthest_m = float(out_m.max(initial=0.0))
-            if farthest_m > (OUTSIDE_M if where[0] == "person" else DEPTH_M):
-                yield where, f"the {part.label} is {farthest_m:.1f} m outside the room"
+            out_m = self.room.outside_m(mover.scatterers(times_s, place.middle_m).position_m)
+            if out_m > (OUTSIDE_M if where[0] == "person" else DEPTH_M):
+                yield where, f"the {part.label} is {out_m:.1f} m outside the room"
         for n, sound in enumerate(self.sound):
             if not self.room.contains(sound.position_m) and sound.through == "air":
                 yield ("sound", n, "position_m"), "outside the room: say what it is heard through"
+
+    def _waypoints(self) -> Iterator[tuple[Location, tuple[float, float, float]]]:
+        """Where people start and walk to."""
+        for n, person in enumerate(self.person):
+            yield ("person", n, "start"), (*person.start, 0.0)
+            for k, action in enumerate(person.does):
+                if isinstance(action, Walk):
+                    yield from ((("person", n, "does", k, "to"), (*to, 0.0)) for to in action.points)
 
 
 def read_scene(path: str | Path) -> Scene:
@@ -168,7 +179,12 @@ def _one_line(error: ValidationError, text: str, path: Path) -> str:
     lines = toml_lines(text)
     known: Location = ()
     rest: list[str] = []
-    for name in first.get("ctx", {}).get("location", first["loc"]):
+    location: Location = first.get("ctx", {}).get("location", first["loc"])
+    # what a table says of itself begins with the key it is about, or with the step of a list: does[2]
+    about = re.match(r"Value error, (\w+)(?:\[(\d+)\])?", first["msg"])
+    if about:
+        location = (*location, about[1], *([int(about[2])] if about[2] else []))
+    for name in location:
         if (*known, name) in lines:
             known = (*known, name)
         elif isinstance(name, str):  # a key that is missing, or the name of a kind, which the file has not
@@ -192,7 +208,7 @@ def _said(first: ErrorDetails, rest: list[str]) -> str:
             return f"lacks {first['ctx']['discriminator']}"
         case "impossible":
             return first["msg"]
-    return first["msg"].removeprefix("Value error, ")
+    return re.sub(r"^Value error, (does\[\d+\]: )?", "", first["msg"])
 
 
 def scene_text(scene: Scene) -> str:

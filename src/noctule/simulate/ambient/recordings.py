@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import soundfile
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from noctule.audio.files import open_audio_file
 from noctule.core.errors import NoctuleError
@@ -32,6 +32,15 @@ class Recording(AmbientSound):
     file: Path = Field(description="WAV or FLAC, 44.1 to 500 kHz")
     level_db_spl: float = Field(60.0, ge=0.0, le=130.0, description="loudest 20 ms above 15 kHz, at 1 m")
     loop: bool = Field(False, description="starts anew at its end")
+
+    @field_validator("file")
+    @classmethod
+    def _heard(cls, file: Path) -> Path:
+        try:
+            _loudest(file)
+        except NoctuleError as error:
+            raise ValueError(str(error)) from None
+        return file
 
     def sound(self, rng: np.random.Generator) -> Sound:
         return _Played(self)
