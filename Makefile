@@ -24,8 +24,8 @@ $(PRODUCT): constraints.txt pyproject.toml scripts/setup.sh
 sound-servers: $(PRODUCT)
 	@[ $(SOUND_SERVERS) -nt scripts/setup.sh ] || scripts/setup.sh tests
 
-demo: $(PRODUCT) ## somebody walks: spectrum and decisions in the terminal
-	@scripts/demo.sh
+demo: $(PRODUCT) ## the live sensor on a simulated room, in the terminal; no hardware needed
+	@$(BIN)/noctule demo
 
 test: $(PRODUCT) sound-servers lint types arch ## everything CI checks
 	@if [ "$${CI:-}" = true ] || [ -e $(SOUND_SERVERS) ]; then export NOCTULE_REQUIRE_SOUNDSERVERS=1; fi; \

@@ -10,20 +10,18 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from scripts.make_demo_recording import render
 from tests.soundservers.servers import ServerError
 
 from benchmarks import machine, report
 from benchmarks.live import measure_live
 from benchmarks.memory import measure_replay
 from benchmarks.plain import run_plain
-from benchmarks.simulator import measure_simulator
+from benchmarks.simulator import SCENE, measure_simulator
 from benchmarks.stages import Chain, measure_stages, of_blocks, times_real_time
 from noctule.core.frames import Float32Array
+from noctule.simulate.render import render
+from noctule.simulate.scenes import read_scene
 
-SAMPLE_RATE_HZ, CARRIER_HZ, MICROPHONES = 96000, 40000.0, 4
-#: The walk in the recording takes 14 s; somebody comes by every 20.
-EVERY_S = 20.0
 RESULTS = Path("benchmarks/results")
 PAGE = Path("docs/reference/performance.md")
 
@@ -37,12 +35,14 @@ def main(
     write: Annotated[bool, typer.Option("--write", help=f"keep the results, and write {PAGE}")] = False,
 ) -> None:
     """Measure the chain on one core, next to plain SciPy doing the same work."""
-    samples = _recording(seconds)
+    scene = read_scene(SCENE).model_copy(update={"duration_s": seconds})
+    samples = np.concatenate(list(render(scene, "audio", os.cpu_count() or 1)))
+    sample_rate_hz = round(scene.sample_rate_hz)
     results: report.Results = {
         "machine": machine.describe(),
         "workload": {
-            "what": f"{seconds:g} s of {MICROPHONES} microphones at {SAMPLE_RATE_HZ // 1000} kHz, "
-            f"{CARRIER_HZ / 1e3:g} kHz tone, a walker every {EVERY_S:g} s, noise; "
+            "what": f"{seconds:g} s of {samples.shape[1]} microphones at {sample_rate_hz // 1000} kHz, "
+            f"{scene.carrier_hz / 1e3:g} kHz tone, a simulated person and a fan ({SCENE.name}); "
             f"32 ms blocks, one core, {runs} runs.",
             "seconds": seconds,
             "runs": runs,
@@ -50,11 +50,11 @@ def main(
         },
     }
     with machine.one_core():
-        results |= _speed(samples, runs)
-    results["minute"] = measure_replay(samples, SAMPLE_RATE_HZ, CARRIER_HZ, repeats=1)
+        results |= _speed(samples, sample_rate_hz, scene.carrier_hz, runs)
+    results["minute"] = measure_replay(samples, sample_rate_hz, scene.carrier_hz, repeats=1)
     results["simulator"] = measure_simulator()
     if hour:
-        found = measure_replay(samples, SAMPLE_RATE_HZ, CARRIER_HZ, repeats=round(3600.0 / seconds))
+        found = measure_replay(samples, sample_rate_hz, scene.carrier_hz, repeats=round(3600.0 / seconds))
         results["hour"] = found | {"times_real_time": found["seconds"] / found["took_s"]}
     if live:
         try:
@@ -72,17 +72,13 @@ def main(
         )
 
 
-def _recording(seconds: float) -> Float32Array:
-    return np.concatenate(list(render(SAMPLE_RATE_HZ, CARRIER_HZ, seconds, MICROPHONES, every_s=EVERY_S)))
-
-
-def _speed(samples: Float32Array, runs: int) -> report.Results:
-    chain = Chain(samples, SAMPLE_RATE_HZ, CARRIER_HZ)
+def _speed(samples: Float32Array, sample_rate_hz: int, carrier_hz: float, runs: int) -> report.Results:
+    chain = Chain(samples, sample_rate_hz, carrier_hz)
     ours, theirs = [], []
     for i in range(runs):  # in turns, so that both meet the same machine
         ours.append(chain.run())
         if i % 3 == 0:
-            theirs.append(run_plain(samples, SAMPLE_RATE_HZ, CARRIER_HZ))
+            theirs.append(run_plain(samples, sample_rate_hz, carrier_hz))
     whole, plain = times_real_time(chain.seconds, ours), times_real_time(chain.seconds, theirs)
     whole |= of_blocks(chain.seconds, ours)
     whole |= {

@@ -197,7 +197,7 @@ def test_no_file_names_a_package_registry() -> None:
 # -- commands to set up
 
 
-@pytest.mark.parametrize("script", ["scripts/setup.sh", "scripts/demo.sh", "scripts/lock.sh", ".ci/run"])
+@pytest.mark.parametrize("script", ["scripts/setup.sh", "scripts/lock.sh", ".ci/run"])
 def test_scripts_can_be_run(script: str) -> None:
     file = ROOT / script
     assert file.stat().st_mode & 0o111

@@ -47,7 +47,7 @@ class Picture:
 class Figures:
     """What a walk looks like in numbers; NaN where a recording does not tell.
 
-    echo_db : power of everything faster than 0.2 m/s against the carrier, median of the moving frames.
+    echo_db : power of everything faster than the slowest that counts against the carrier, median of the moving frames.
     trunk_mps : the strongest velocity, median of the moving frames.
     extent_mps : 99 % of a frame's moving power is slower; upper quartile of the moving frames.
     width_mps : 80 % of it lies within a band so wide, median of the moving frames.
@@ -84,10 +84,11 @@ def picture(recording: Recording, window_s: float = WINDOW_S, hops: int = 8) -> 
     )
 
 
-def figures(recording: Recording) -> Figures:
+def figures(recording: Recording, slowest_mps: float = STILL_MPS) -> Figures:
+    """`slowest_mps` leaves out whoever else moves in a recording of something quick."""
     seen = picture(recording)
     power = 10 ** (seen.power_db / 10)
-    fast = np.abs(seen.velocity_mps) >= STILL_MPS
+    fast = np.abs(seen.velocity_mps) >= slowest_mps
     speed, towards = np.abs(seen.velocity_mps[fast]), seen.velocity_mps[fast] > 0
     # the quietest tenth of noise lies 9.8 dB under its mean
     noise = np.quantile(power[:, fast], 0.1, axis=0) * -1.0 / np.log(0.9)

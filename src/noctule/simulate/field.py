@@ -67,7 +67,7 @@ class ToneField:
 
     def moving(self, first_sample: int, count: int) -> Complex64Array:
         """The movers' part alone, as `pressure`."""
-        out = np.zeros((count, self.microphones), np.complex64)
+        out = np.zeros((self.microphones, count), np.complex64).T
         for echo in self._echoes:
             out += echo.pressure(first_sample, count)
         return out

@@ -50,14 +50,14 @@ class ShapedNoise:
         else:
             frequency_hz = np.fft.rfftfreq(length, 1 / rate_hz).astype(np.float64)
             spread = np.sqrt(density(frequency_hz) * rate_hz / 2)
-        self._spread = spread[:, None]
-        self._window = np.sin(np.pi * (np.arange(length) + 0.5) / length)[:, None]
+        self._spread = spread[:, None].astype(np.float32)
+        self._window = np.sin(np.pi * (np.arange(length) + 0.5) / length)[:, None].astype(np.float32)
         self._kept: dict[int, npt.NDArray[Any]] = {}
 
     def samples(self, first_sample: int, count: int) -> npt.NDArray[Any]:
-        """`(count, channels)`, float64 or complex128."""
+        """`(count, channels)`, float32 or complex64."""
         half = self._half
-        out = np.zeros((count, self._channels), np.complex128 if self._complex else np.float64)
+        out = np.zeros((count, self._channels), np.complex64 if self._complex else np.float32)
         for index in range(first_sample // half - 1, (first_sample + count - 1) // half + 1):
             start = index * half - first_sample  # of the segment, in `out`
             low, high = max(start, 0), min(start + 2 * half, count)
@@ -76,7 +76,8 @@ class ShapedNoise:
         rng = generator(self._seed, *self._names, index)
         shape = (2 * self._half, self._channels)
         if self._complex:
-            white = rng.standard_normal((*shape, 2)) @ np.array([1.0, 1.0j]) * np.sqrt(0.5)
+            white = rng.standard_normal((*shape, 2), np.float32).view(np.complex64)[..., 0]
+            white *= np.float32(np.sqrt(0.5))
             return np.asarray(np.fft.ifft(np.fft.fft(white, axis=0) * self._spread, axis=0) * self._window)
-        white = rng.standard_normal(shape)
+        white = rng.standard_normal(shape, np.float32)
         return np.asarray(np.fft.irfft(np.fft.rfft(white, axis=0) * self._spread, axis=0) * self._window)

@@ -217,14 +217,14 @@ def _filtered(pressure: Samples, taps: Samples) -> Samples:
     """Each microphone's own filter; what is needed on both sides goes."""
     if not np.iscomplexobj(pressure):
         return np.stack([np.convolve(one, h, "valid") for one, h in zip(pressure.T, taps.T, strict=True)], -1)
-    out = np.empty((len(pressure) - len(taps) + 1, pressure.shape[1]), np.complex64)
+    out = np.empty((pressure.shape[1], len(pressure) - len(taps) + 1), np.complex64)
     given = np.ascontiguousarray(pressure.T, np.complex64)
     for m, channel in enumerate(given):
         real, imag = (
             np.ascontiguousarray(part[::-1], np.float32) for part in (taps[:, m].real, taps[:, m].imag)
         )
-        out[:, m] = convolve(channel, real) + np.complex64(1j) * convolve(channel, imag)
-    return out
+        out[m] = convolve(channel, real) + np.complex64(1j) * convolve(channel, imag)
+    return out.T
 
 
 RENDERINGS: dict[Kind, Callable[[Scene], Rendering]] = {

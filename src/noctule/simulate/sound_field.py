@@ -22,7 +22,7 @@ ComplexArray = npt.NDArray[np.complex128]
 ORDER = 2
 #: Segments always lie on the same grid, so a stretch is the same whatever was asked before.
 SEGMENT_S = 0.5
-#: The longest way of a second-order image in a hall, and the ringing of the band's edge on both sides.
+#: So far back is looked at least: ways of 50 m; and the ringing of the band's edge on both sides.
 LONGEST_S, EDGE_S = 0.15, 0.02
 #: Kept segments: neighbours are asked for one after the other.
 KEPT = 2
@@ -56,7 +56,11 @@ class SoundField:
         self._carrier_hz = carrier_hz
         rate_hz = audio_rate_hz / decimation
         self._segment = round(SEGMENT_S * rate_hz)
-        self._before, self._after = (int(np.ceil(s * rate_hz)) for s in (LONGEST_S + EDGE_S, EDGE_S))
+        self._ways = [self._lengths(np.asarray(one.position_m)) for one in sounds]
+        # what comes later than is looked back for would come round from the segment's end
+        longest_m = max((float(length_m.max()) for length_m, _ in self._ways), default=0.0)
+        longest_s = max(LONGEST_S, longest_m / room.speed_of_sound_mps)
+        self._before, self._after = (int(np.ceil(s * rate_hz)) for s in (longest_s + EDGE_S, EDGE_S))
         self._size = _quick_size(self._before + self._segment + self._after)
         # bins of a segment's transform that are looked at, the carrier's, and what is kept of each
         size = self._size * decimation
@@ -68,11 +72,10 @@ class SoundField:
         self._rendered: Callable[[int], ComplexArray | FloatArray] = lru_cache(KEPT)(self._render)
         self._response: Callable[[int], ComplexArray] = lru_cache(None)(self._way)
 
-    def pressure(self, first_sample: int, count: int) -> ComplexArray | FloatArray:
+    def pressure(self, first_sample: int, count: int) -> npt.NDArray[np.complex64] | FloatArray:
         """`(count, microphones)` pascal: real at full rate; around a carrier complex, Re(x·exp(2πj·f·t))."""
         shape = (count, len(self._microphones_m))
-        out: ComplexArray | FloatArray
-        out = np.zeros(shape, np.complex128) if self._carrier_hz else np.zeros(shape)
+        out = np.zeros(shape[::-1], np.complex64 if self._carrier_hz else np.float64).T
         for number in range(first_sample // self._segment, (first_sample + count - 1) // self._segment + 1):
             start = number * self._segment
             low, high = max(start, first_sample), min(start + self._segment, first_sample + count)
@@ -112,19 +115,21 @@ class SoundField:
 
     def _way(self, number: int) -> ComplexArray:
         """From a source to each microphone: (bins, microphones)."""
-        source_m = np.asarray(self._sounds[number].position_m)
-        # a source in the next room has no images in this one
-        images = mirror_images(self._room, order=ORDER if self._room.contains(source_m) else 0)
-        length_m = np.maximum(
-            np.linalg.norm(images.of(source_m)[:, None] - self._microphones_m, axis=-1), 0.01
-        )
+        length_m, reflection = self._ways[number]
         nepers = self._room.air_nepers_per_m(self._frequency_hz)
         wavenumber = self._frequency_hz / self._room.speed_of_sound_mps
         out = np.zeros((len(self._bins), length_m.shape[1]), np.complex128)
         for image in range(len(length_m)):
             exponent = -(nepers + 2j * np.pi * wavenumber)[:, None] * length_m[image]
-            out += images.reflection[image] / length_m[image] * np.exp(exponent)
+            out += reflection[image] / length_m[image] * np.exp(exponent)
         return out
+
+    def _lengths(self, source_m: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Of the ways from each image, (images, microphones), and what the walls leave, (images,)."""
+        # a source in the next room has no images in this one
+        images = mirror_images(self._room, order=ORDER if self._room.contains(source_m) else 0)
+        length_m = np.linalg.norm(images.of(source_m)[:, None] - self._microphones_m, axis=-1)
+        return np.maximum(length_m, 0.01), images.reflection
 
 
 def _edge(offset_hz: FloatArray, pass_hz: float, end_hz: float) -> FloatArray:
