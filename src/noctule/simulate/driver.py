@@ -64,15 +64,15 @@ class Driver(Part):
     """A cone, dome or micro-speaker in its box. The defaults are a 40 mm cone of a small smart speaker."""
 
     resonance_hz: float = Field(180.0, ge=60.0, le=1500.0, description="in the box")
-    mechanical_q: float = Field(3.5, ge=0.5, le=10.0)
-    electrical_q: float = Field(0.9, ge=0.2, le=8.0)
-    moving_mass_g: float = Field(2.5, ge=0.01, le=60.0)
-    resistance_ohm: float = Field(4.0, ge=2.0, le=32.0)
+    mechanical_q: float = Field(3.5, ge=0.5, le=10.0, description="damping by suspension and air")
+    electrical_q: float = Field(0.9, ge=0.2, le=8.0, description="damping by the coil")
+    moving_mass_g: float = Field(2.5, ge=0.01, le=60.0, description="cone, coil and the air they take along")
+    resistance_ohm: float = Field(4.0, ge=2.0, le=32.0, description="of the coil")
     inductance_uh: float = Field(60.0, ge=2.0, le=2000.0, description="of the coil at rest")
     inductance_exponent: float = Field(
         0.75, ge=0.5, le=1.0, description="impedance grows as this power above 5 kHz; 1: no eddy currents"
     )
-    piston_area_cm2: float = Field(10.0, ge=0.2, le=300.0)
+    piston_area_cm2: float = Field(10.0, ge=0.2, le=300.0, description="of the cone")
     linear_excursion_mm: float = Field(2.0, ge=0.05, le=10.0, description="one way; where the curves bend")
     force_factor_fall: float = Field(0.22, ge=0.0, le=1.0, description="Bl there is 1 / (1 + this)")
     force_factor_offset: float = Field(0.0, ge=-0.5, le=0.5, description="rest from the best place, share")

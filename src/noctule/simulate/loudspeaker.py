@@ -28,7 +28,7 @@ ComplexArray = npt.NDArray[np.complex128]
 
 #: Rate of the model; stretches of a fixed grid are solved after a warm-up in which the past is forgotten.
 RATE_HZ = 48000.0
-_SEGMENT, _WARM_UP = 2 * 48000, 24000
+_SEGMENT = 2 * 48000
 _SEGMENTS_KEPT = 12
 _SPEED_OF_SOUND_MPS = 343.2
 #: The programme and its distortion hold nothing above.
@@ -36,10 +36,13 @@ PROGRAMME_ENDS_HZ = RATE_HZ / 2
 
 
 class Loudspeaker(Part):
-    """A driver and its amplifier; a tweeter of its own spares the tone the cone's travel."""
+    """A driver and its amplifier; a tweeter of its own spares the tone the cone's travel.
 
-    driver: Driver = Driver()
-    amplifier: Amplifier = Amplifier()
+    It counts only while a programme plays; how loud the tone is stands in `tone_db_spl` of the device.
+    """
+
+    driver: Driver = Field(Driver(), description="the cone and its coil")
+    amplifier: Amplifier = Field(Amplifier(), description="with the mixer before it")
     tone_dbfs: float = Field(-20.0, ge=-60.0, le=-3.0, description="peak level of the tone in the mixer")
     two_way: bool = Field(False, description="a tweeter plays the tone")
     tweeter_share: float = Field(
@@ -143,11 +146,12 @@ class _Playing:
     def _solve(self, number: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Excursion, current, the tone's gain in the electronics, pressure at 1 m; each `(_SEGMENT,)`."""
         speaker = self._loudspeaker
-        drive = self._programme.drive(RATE_HZ, number * _SEGMENT - _WARM_UP, _SEGMENT + _WARM_UP).mean(1)
+        before = round(speaker.amplifier.memory_s * RATE_HZ)
+        drive = self._programme.drive(RATE_HZ, number * _SEGMENT - before, _SEGMENT + before).mean(1)
         volts, gain = speaker.amplifier.play(drive, RATE_HZ, speaker.tone_dbfs)
         motion = speaker.driver.move(volts, RATE_HZ)
         pressure = speaker.driver.pressure_pa(motion.acceleration_mps2)
-        return tuple(one[_WARM_UP:] for one in (motion.excursion_m, motion.current_a, gain, pressure))  # type: ignore[return-value]
+        return tuple(one[before:] for one in (motion.excursion_m, motion.current_a, gain, pressure))  # type: ignore[return-value]
 
     def _tone_gain(self, carrier_hz: float, number: int) -> ComplexArray:
         excursion, current, gain, _ = self._solved(number)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 import soundfile
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from noctule.audio.files import UNKNOWN_SAMPLES
+from noctule.core.errors import NoctuleError
 from noctule.core.units import db_to_amplitude
 from noctule.simulate import clips
 from noctule.simulate.parts import FloatArray, Part
@@ -25,8 +26,8 @@ Kind = Literal["music", "speech", "bass", "noise", "tone"]
 FADE_S = 0.01
 #: Music is mastered to -23 (broadcast, EBU R 128) to -9 dBFS rms (loud pop) [A]; volume down to a whisper.
 _DRAWN_VOLUME_DBFS = (-50.0, -9.0)
-#: As much of a recording tells how loud it is.
-_MEASURED_S = 60.0
+#: As much of a recording tells how loud it is, in stretches spread over its length.
+_MEASURED_S, _MEASURED_PLACES = 60.0, 20
 LOWEST_FILE_RATE_HZ = 8000.0
 _FOREVER = 1 << 60  # samples
 
@@ -36,7 +37,7 @@ class ProgrammeEvent(Part):
     volume steps to `to_db` above (or below) what the programme says."""
 
     at_s: float = Field(ge=0.0, description="when, in seconds of the scene")
-    action: Literal["pause", "resume", "seek", "volume"]
+    action: Literal["pause", "resume", "seek", "volume"] = Field(description="what")
     to_s: float | None = Field(None, ge=0.0, description="seek: this place of the material")
     to_db: float | None = Field(None, ge=-80.0, le=30.0, description="volume: re volume_dbfs")
 
@@ -50,9 +51,9 @@ class ProgrammeEvent(Part):
 
 
 class Programme(Part):
-    """Programme material as full-scale samples, a pure function of time.
+    """What the loudspeaker plays besides the tone: a file, or made-up material.
 
-    A programme that starts at 0 s was playing before the scene began.
+    Without this table it plays nothing. A programme that starts at 0 s was playing before the scene began.
     """
 
     file: Path | None = Field(None, description="WAV, FLAC or OGG, any rate; the first two channels play")
@@ -61,23 +62,38 @@ class Programme(Part):
     tone_hz: float = Field(100.0, ge=10.0, le=20000.0, description="of kind tone")
     volume_dbfs: float = Field(-20.0, ge=-90.0, le=0.0, description="rms while it plays; a full sine is -3")
     start_s: float = Field(0.0, ge=0.0, description="place of the material that plays at from_s")
-    loop: bool = True
+    loop: bool = Field(True, description="begins anew at the end of the material")
     from_s: float = Field(0.0, ge=0.0, description="begins; 0: was playing before")
-    to_s: float | None = Field(None, gt=0.0, description="ends; None: goes on")
-    events: tuple[ProgrammeEvent, ...] = ()
+    to_s: float | None = Field(None, gt=0.0, description="ends; left out: goes on")
+    events: tuple[ProgrammeEvent, ...] = Field((), description="what its listener does, in order")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         times_s = [event.at_s for event in self.events]
-        if np.any(np.diff(times_s) < 2 * FADE_S):
+        fades_s = 2 * FADE_S - 1e-9  # 0.83 − 0.81 is a little less than 0.02
+        if np.any(np.diff(times_s) < fades_s):
             raise ValueError(f"events must come in order, at least {2 * FADE_S} s apart")
         if self.to_s is not None and self.to_s <= self.from_s + 2 * FADE_S:
             raise ValueError("to_s must come after from_s")
-        if times_s and (times_s[0] < self.from_s or times_s[-1] > (self.to_s or math.inf)):
-            raise ValueError("events must lie between from_s and to_s")
-        if self.file is not None:
-            _check_file(self.file)
+        # a fade that another one cuts short would jump; what begins at 0 s was playing before, without a fade
+        begins_s = self.from_s + fades_s if self.from_s > 0.0 else 0.0
+        ends_s = math.inf if self.to_s is None else self.to_s - fades_s
+        if times_s and (times_s[0] < begins_s or times_s[-1] > ends_s):
+            raise ValueError(f"events must lie between from_s and to_s, {2 * FADE_S} s away from both")
         return self
+
+    @field_validator("file")
+    @classmethod
+    def _readable(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            _check_file(file)
+        return file
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        for found in ("_material", "_gain", "_stretches"):  # of this one, and not of the one that differs
+            copy.__dict__.pop(found, None)
+        return copy
 
     @classmethod
     def draw(cls, rng: np.random.Generator, files: Sequence[Path] = (), duration_s: float = 60.0) -> Self:
@@ -92,7 +108,7 @@ class Programme(Part):
         to_s = duration_s if rng.random() < 0.7 else rng.uniform(from_s + 0.1 * duration_s, duration_s)
         given |= {"from_s": from_s, "to_s": to_s if to_s < duration_s else None}
         given["volume_dbfs"] = rng.uniform(*_DRAWN_VOLUME_DBFS)
-        if rng.random() < 0.33:
+        if rng.random() < 0.33 and to_s - from_s > 0.5:
             given["events"] = _drawn_events(rng, from_s, to_s)
         return cls.model_validate(given)
 
@@ -116,8 +132,10 @@ class Programme(Part):
     def _gain(self) -> float:
         """From the material's own level to `volume_dbfs`."""
         most = int(_MEASURED_S * self._material.rate_hz)
-        sound = self._material.read(0, min(most, self._material.samples or most))
-        rms = math.sqrt(np.mean(sound**2))
+        samples, piece = self._material.samples or most, most // _MEASURED_PLACES
+        starts = range(0, samples, max(piece, samples // _MEASURED_PLACES))
+        sound = [self._material.read(start, min(piece, samples - start)) for start in starts]
+        rms = math.sqrt(np.mean(np.concatenate(sound) ** 2))
         return db_to_amplitude(self.volume_dbfs) / rms if rms > 0.0 else 0.0
 
     @cached_property
@@ -222,8 +240,13 @@ class _File:
         self.samples: int | None = about.frames
 
     def read(self, first: int, count: int) -> FloatArray:
-        sound, _ = soundfile.read(self._path, count, first, dtype="float64", always_2d=True)
-        return np.asarray(sound[:, :2])
+        try:
+            sound, _ = soundfile.read(self._path, count, first, dtype="float64", always_2d=True)
+        except (soundfile.LibsndfileError, OSError):
+            sound = np.zeros((0, 1))
+        if len(sound) != count:
+            raise NoctuleError(f"{self._path}: cannot be read on at sample {first + len(sound)}: damaged")
+        return np.asarray(np.nan_to_num(sound[:, :2], posinf=0.0, neginf=0.0))
 
 
 def _take(material: _Material, first: int, count: int, loop: bool) -> FloatArray:
@@ -239,7 +262,14 @@ def _take(material: _Material, first: int, count: int, loop: bool) -> FloatArray
             break
         out[at : at + size] = material.read(place, size)
         at += size
-    return out
+    return out if loop else out * _edges(material, first, count)
+
+
+def _edges(material: _Material, first: int, count: int) -> FloatArray:
+    """What is played once fades in at the beginning of the material and out at its end: `(count, 1)`."""
+    place, fade = np.arange(first, first + count), round(FADE_S * material.rate_hz)
+    inside = np.minimum(place, (material.samples or _FOREVER) - place)
+    return np.sin(0.5 * np.pi * np.clip(inside / fade, 0.0, 1.0))[:, None] ** 2
 
 
 def _check_file(path: Path) -> None:
@@ -249,7 +279,11 @@ def _check_file(path: Path) -> None:
     except (soundfile.LibsndfileError, OSError) as error:
         raise ValueError(f"{path}: no sound file that can be read: {error}") from None
     if about.frames <= 0 or about.frames >= UNKNOWN_SAMPLES or about.samplerate < LOWEST_FILE_RATE_HZ:
-        raise ValueError(f"{path}: empty, of unknown length, or below {LOWEST_FILE_RATE_HZ} Hz")
+        raise ValueError(f"{path}: empty, of unknown length, or below {LOWEST_FILE_RATE_HZ:g} Hz")
+    try:  # a file that was cut short still promises its whole length
+        _File(path).read(about.frames - 1, 1)
+    except NoctuleError:
+        raise ValueError(f"{path}: cut short: its end cannot be read") from None
 
 
 def _drawn_events(rng: np.random.Generator, from_s: float, to_s: float) -> list[dict[str, object]]:

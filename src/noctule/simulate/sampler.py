@@ -71,7 +71,7 @@ def _draw(rng: np.random.Generator, seed: int, ranges: Ranges) -> Scene:
         room=room,
         device=device,
         unit=Unit.draw(rng),
-        electronics=Electronics.draw(rng),
+        electronics=Electronics.draw(rng, duration_s),
         person=tuple(Person.draw(rng, space) for _ in range(_how_many(rng, ranges.people))),
         mover=tuple(
             MOVERS[rng.integers(len(MOVERS))].draw(rng, space) for _ in range(_how_many(rng, ranges.movers))
@@ -79,7 +79,7 @@ def _draw(rng: np.random.Generator, seed: int, ranges: Ranges) -> Scene:
         sound=tuple(
             SOUNDS[rng.integers(len(SOUNDS))].draw(rng, space) for _ in range(_how_many(rng, ranges.sounds))
         ),
-        programme=Programme.draw(rng) if rng.random() < ranges.music else None,
+        programme=Programme.draw(rng, duration_s=duration_s) if rng.random() < ranges.music else None,
         loudspeaker=Loudspeaker.draw(rng),
     )
 
