@@ -1,6 +1,7 @@
 """Write the pages that are made from the code, and check every link: `make docs`.
 
-Generated: commands, settings and their schema. `--check` writes nothing and fails where a page is old.
+Generated: commands, scenes, settings and their schema. `--check` writes nothing and fails where a page is
+old.
 """
 
 from __future__ import annotations
@@ -10,27 +11,26 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
 
 import typer
 import typer.cli
 import typer.core
 import typer.main
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from scripts import fields, scenes_page
 
 from noctule.core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 MARK = "<!-- written by `make docs` -->"
-LIMITS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
 def pages() -> dict[Path, str]:
     """Every generated file and what it should hold."""
     return {
         REFERENCE / "commands.md": commands_page(),
+        REFERENCE / "scenes.md": scenes_page.scenes_page(MARK),
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "settings.schema.json": json.dumps(Settings.model_json_schema(), indent=2) + "\n",
     }
@@ -73,33 +73,8 @@ def settings_page() -> str:
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
         lines += ["", f"## [{name}]", "", (model.__doc__ or "").strip().splitlines()[0], ""]
-        lines += ["| key | range | default | meaning |", "|---|---|---|---|"]
-        lines += [_row(key, field) for key, field in model.model_fields.items()]
+        lines += fields.table(model.model_fields)
     return "\n".join(lines) + "\n"
-
-
-def _row(key: str, field: FieldInfo) -> str:
-    default = "none" if field.default is None else str(field.default)
-    return f"| `{key}` | {_range(field)} | {default} | {field.description or ''} |"
-
-
-def _range(field: FieldInfo) -> str:
-    limits = [
-        f"{sign} {getattr(one, name):g}"
-        for one in field.metadata
-        for name, sign in LIMITS
-        if hasattr(one, name)
-    ]
-    kinds = [
-        _kind(one) for one in (get_args(field.annotation) or (field.annotation,)) if one is not type(None)
-    ]
-    return ", ".join([*dict.fromkeys(kinds), *limits])
-
-
-def _kind(annotation: Any) -> str:
-    if choices := get_args(annotation):
-        return " or ".join(f"`{choice}`" for choice in choices)
-    return {float: "number", int: "whole number", str: "text", bool: "true or false"}[annotation]
 
 
 def broken_links() -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import re
 import subprocess
@@ -13,9 +14,10 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from scripts import docs
+from scripts import docs, scenes_page
 
 from noctule.core.frames import BLOCKING_FAULTS, Fault
+from noctule.simulate.truth import Instant, Whereabouts
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "noctule"
@@ -210,6 +212,23 @@ def test_scripts_can_be_run(script: str) -> None:
 @pytest.mark.parametrize("page", docs.pages(), ids=lambda page: page.name)
 def test_generated_pages_are_up_to_date(page: Path) -> None:
     assert page.read_text() == docs.pages()[page], f"{page.relative_to(ROOT)} is old: run `make docs`"
+
+
+def test_every_field_of_a_scene_is_explained() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \|.*\| (.*) \|$", docs.pages()[docs.REFERENCE / "scenes.md"], re.MULTILINE
+    )
+    assert len(rows) > 200
+    assert [key for key, meaning in rows if not meaning.strip()] == []
+
+
+def test_every_key_of_the_truth_is_explained() -> None:
+    truth = scenes_page.TRUTH.partition("key of a person")
+    for model, table in ((Instant, truth[0]), (Whereabouts, truth[2].partition("SigMF")[0])):
+        rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+        assert [key for row in rows for key in re.findall(r"`(\w+)`", row)] == [
+            field.name for field in dataclasses.fields(model)
+        ]
 
 
 def test_every_link_leads_somewhere() -> None:
