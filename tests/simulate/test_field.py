@@ -101,7 +101,7 @@ def power(samples: npt.NDArray[np.complexfloating]) -> float:
 
 @pytest.mark.parametrize("mover", [Walker(), Rotor()])
 def test_baseband_is_the_slow_passband(mover: Mover) -> None:
-    """Several ways over walls, two microphones, a loudspeaker that aims: within -50 dB in the sensor's band."""
+    """Several ways over walls, two microphones, a loudspeaker that aims: within -50 dB in the band."""
     room = Room(airflow_mps=0.0)
     medium = Medium(CARRIER_HZ, room.speed_of_sound_mps, float(room.air_nepers_per_m(CARRIER_HZ)))
     aimed = place(directivity=np.linspace(0.1, 1.0, 256))

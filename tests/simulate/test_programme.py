@@ -76,6 +76,7 @@ def test_pause_goes_on_where_it_stopped(ramp: Path) -> None:
     assert place_s(programme, 2.02) == place_s(programme, 4.9) == 0.0
     assert place_s(programme, 5.5) == pytest.approx(2.5, abs=1e-4)
     assert place_s(programme, 7.0) == pytest.approx(4.0, abs=1e-4)
+    assert programme.plays(9.0) == [(0.0, 2.0), (5.0, 9.0)]
 
 
 def test_seek_and_volume(ramp: Path) -> None:

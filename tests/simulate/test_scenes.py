@@ -57,7 +57,7 @@ def refused(text: str) -> str:
         ("size_m = [5.0, 4.0, 2.5]", "size_m = [5.0, 4.0, -2.5]", 5, "each side must be"),
         ("size_m = [5.0, 4.0, 2.5]", 'size_m = "big"', 5, "tuple"),
         ("position_m = [0.4, 2.0, 1.0]", "position_m = [-0.4, 2.0, 1.0]", 7, "out of the room"),
-        ("position_m = [0.4, 2.0, 1.0]", "colour = 3", 8, "nothing is called that"),
+        ("position_m = [0.4, 2.0, 1.0]", "microfones = 3", 8, "did you mean 'microphones'"),
         ('do = "walk", to = [1.5, 2.0]', 'do = "walk", to = [150, 2.0]', 14, "145.0 m outside the room"),
         (
             'do = "walk", to = [1.5, 2.0]',

@@ -69,7 +69,7 @@ class Speckle:
 class Body(Part):
     """Somebody's size and clothing."""
 
-    height_m: float = Field(1.72, ge=1.0, le=2.1)
+    height_m: float = Field(1.72, ge=1.0, le=2.1, description="from sole to crown; limbs follow")
     girth: float = Field(1.0, ge=0.7, le=1.5, description="against the average for that height")
     clothing_db: float = Field(6.0, ge=0.0, le=15.0, description="taken off each echo by cloth and skin")
 

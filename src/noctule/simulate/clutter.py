@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from noctule.simulate.medium import Medium, MovingAir
+from noctule.simulate.medium import Airflow, Medium, MovingAir
 from noctule.simulate.parts import Displacement, FloatArray, generator
 from noctule.simulate.room import Images, Room, mirror_images
 from noctule.simulate.transducers import Band, Envelope, Transducers, slow_times
@@ -67,7 +67,7 @@ class StillField:
         medium: Medium,
         band: Band,
         seed: int,
-        airflow_mps: float,
+        airflow_mps: Airflow,
         envelope: Envelope | None,
         device_motion_m: Displacement | None,
     ) -> None:

@@ -21,12 +21,12 @@ class Device(Part):
     In its own frame x points where the device looks, y to its left, z up, and the origin is its middle.
     """
 
-    shape: Shape = "puck"
-    position_m: Vector = (0.4, 2.0, 1.0)
+    shape: Shape = Field("puck", description="decides where loudspeakers and microphones sit")
+    position_m: Vector = Field((0.4, 2.0, 1.0), description="of its middle")
     heading_deg: float = Field(0.0, ge=-360.0, le=360.0, description="counter-clockwise from +x")
     tilt_deg: float = Field(0.0, ge=-90.0, le=90.0, description="up; -90: hangs on the ceiling, looks down")
-    microphones: int = Field(4, ge=1, le=8)
-    loudspeakers: int = Field(1, ge=1, le=2)
+    microphones: int = Field(4, ge=1, le=8, description="how many")
+    loudspeakers: int = Field(1, ge=1, le=2, description="how many; both play the same")
     width_m: float = Field(
         0.08, ge=0.02, le=1.5, description="laptop and bar: between the outermost; puck: across the circle"
     )
@@ -41,10 +41,14 @@ class Device(Part):
         le=12.0,
         description="direct sound against free air: less where the casing is in its way",
     )
-    microphones_m: tuple[Vector, ...] | None = Field(None, description="places in the device's own frame")
-    loudspeakers_m: tuple[Vector, ...] | None = Field(None, description="places in the device's own frame")
+    microphones_m: tuple[Vector, ...] | None = Field(
+        None, description="places in the device's own frame; left out: as its shape has them"
+    )
+    loudspeakers_m: tuple[Vector, ...] | None = Field(
+        None, description="places in the device's own frame; left out: as its shape has them"
+    )
     axes: tuple[Vector, ...] | None = Field(
-        None, description="where each loudspeaker points, in the device's own frame; None: forwards"
+        None, description="where each loudspeaker points, in the device's own frame; left out: forwards"
     )
 
     @model_validator(mode="after")

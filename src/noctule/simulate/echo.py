@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noctule.simulate.clutter import aimed
-from noctule.simulate.medium import Medium, MovingAir
+from noctule.simulate.medium import Airflow, Medium, MovingAir
 from noctule.simulate.occlusion import Obstacles, lit_share
 from noctule.simulate.parts import Displacement, FloatArray, Mover
 from noctule.simulate.propagate import BLOCK, KNOT_MARGIN, Ends, echoes
@@ -63,7 +63,7 @@ class Echo:
         seed: int,
         stay_s: tuple[float, float],
         others: Sequence[Standing],
-        airflow_mps: float,
+        airflow_mps: Airflow,
         envelope: Envelope | None,
         device_motion_m: Displacement | None,
     ) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from noctule.simulate.clutter import StillField
 from noctule.simulate.echo import Echo, Standing
-from noctule.simulate.medium import Medium
+from noctule.simulate.medium import Airflow, Medium
 from noctule.simulate.parts import Displacement, Mover
 from noctule.simulate.room import Room
 from noctule.simulate.transducers import Band, Envelope, Transducers
@@ -24,7 +24,7 @@ class ToneField:
     ----------
     movers : everything that moves.
     people : those of them that throw shadows.
-    airflow_mps : fluctuation of the speed of sound, rms.
+    airflow_mps : fluctuation of the speed of sound.
     envelope : the tone's complex envelope while music plays; None: a pure tone.
     device_motion_m : displacement of the whole device; None: it stands firm.
     """
@@ -40,7 +40,7 @@ class ToneField:
         seed: int,
         duration_s: float,
         people: Sequence[Standing] = (),
-        airflow_mps: float = 0.0,
+        airflow_mps: Airflow = 0.0,
         envelope: Envelope | None = None,
         device_motion_m: Displacement | None = None,
     ) -> None:

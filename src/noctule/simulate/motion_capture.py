@@ -40,11 +40,13 @@ class Capture(Action):
     """Moves as somebody did before the cameras, turned to begin where and as this person stands."""
 
     do: Literal["capture"] = "capture"
-    file: Path = Field(description="BVH, AMC with its ASF, CMU rows or DeepMimic .txt, CITI's .npz")
+    file: Path = Field(
+        description=".bvh, .amc with its .asf beside it, .txt (CMU rows, DeepMimic), CITI's .npz; .gz of each"
+    )
     sequence: str | None = Field(None, description="which take, where the file holds several")
-    from_s: float = Field(0.0, ge=0.0)
-    for_s: float | None = Field(None, gt=0.1, description="None: to its end")
-    speed: float = Field(1.0, ge=0.3, le=3.0)
+    from_s: float = Field(0.0, ge=0.0, description="where in the take it begins")
+    for_s: float | None = Field(None, gt=0.1, description="so much of the take; left out: to its end")
+    speed: float = Field(1.0, ge=0.3, le=3.0, description="2: twice as fast as it was")
     mirror: bool = Field(False, description="left for right")
 
     @field_validator("file")

@@ -79,5 +79,5 @@ class ShapedNoise:
             white = rng.standard_normal((*shape, 2), np.float32).view(np.complex64)[..., 0]
             white *= np.float32(np.sqrt(0.5))
             return np.asarray(np.fft.ifft(np.fft.fft(white, axis=0) * self._spread, axis=0) * self._window)
-        white = rng.standard_normal(shape, np.float32)
-        return np.asarray(np.fft.irfft(np.fft.rfft(white, axis=0) * self._spread, axis=0) * self._window)
+        real = rng.standard_normal(shape, np.float32)
+        return np.asarray(np.fft.irfft(np.fft.rfft(real, axis=0) * self._spread, axis=0) * self._window)

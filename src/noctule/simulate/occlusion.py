@@ -16,7 +16,8 @@ from noctule.simulate.parts import FloatArray
 
 #: No shadow is darker: something always comes round by other ways.
 DARKEST_DB = 30.0
-_STEPS = 12
+#: What is nearer to the floor stands on it.
+OFF_THE_FLOOR_M = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +53,55 @@ def _shade(position, end, centre, half, is_round, wavelength, out):  # type: ign
                 near, far = max(share * length, 0.05), max((1.0 - share) * length, 0.05)
                 detour = 0.5 * depth * depth * (1.0 / near + 1.0 / far)
                 out[t, p] *= _screen(np.sign(depth) * 2.0 * detour / wavelength)
+            out[t, p] = max(out[t, p], 10.0 ** (-DARKEST_DB / 20.0))
 
 
 @njit(cache=True, error_model="numpy")
 def _deepest(point, end, centre, half, is_round):  # type: ignore[no-untyped-def]
-    """How deep the line from end to point goes into the obstacle, metres, negative outside; and where."""
-    # the depth along the line is concave: golden section would do, a few fixed steps and halvings are simpler
-    low, high = 0.0, 1.0
-    best, at = -1e9, 0.0
-    for _ in range(3):
-        step = (high - low) / _STEPS
-        for n in range(_STEPS + 1):
-            x = low + n * step
-            depth = _depth(end + x * (point - end), centre, half, is_round)
-            if depth > best:
-                best, at = depth, x
-        low, high = max(at - step, 0.0), min(at + step, 1.0)
-    return best, at
+    """How deep the line from end to point goes into the obstacle, metres, negative outside; and where.
+
+    Depth is the way to the nearest free edge across the line: to the left, to the right, over the top. Looked
+    at along the line, so a board is as wide as it looks, however thin it is.
+    """
+    way_x, way_y, climb = point[0] - end[0], point[1] - end[1], point[2] - end[2]
+    over_floor = np.sqrt(way_x * way_x + way_y * way_y)
+    if over_floor < 1e-6:  # straight down: any direction will do
+        over_floor, way_x, way_y = 1e-6, 1e-6, 0.0
+    ux, uy, climb = way_x / over_floor, way_y / over_floor, climb / over_floor
+    # the obstacle's middle from the end: along the way over the floor, and aside of it
+    dx, dy = centre[0] - end[0], centre[1] - end[1]
+    along, aside = dx * ux + dy * uy, dy * ux - dx * uy
+    if is_round:
+        depth = half[0] - abs(aside)
+        reach = np.sqrt(max(half[0] * half[0] - aside * aside, 0.0))
+        first, last = along - reach, along + reach
+    else:
+        depth = half[0] * abs(uy) + half[1] * abs(ux) - abs(aside)
+        first, last = _between_faces(dx, half[0], ux, dy, half[1], uy)
+        if depth < 0.0 or first > last:  # it passes by the nearest corner
+            turn = half[1] * np.sign(ux) * uy - half[0] * np.sign(uy) * ux
+            first = last = along - np.sign(aside) * turn
+    if last <= 0.0 or first >= over_floor:
+        return -1e9, 0.5
+    first, last = max(first, 0.0), min(last, over_floor)
+    z_first, z_last = end[2] + climb * first - centre[2], end[2] + climb * last - centre[2]
+    level = 1.0 / np.sqrt(1.0 + climb * climb)  # heights across the line
+    depth = min(depth, level * (half[2] - min(z_first, z_last)))
+    if centre[2] - half[2] > OFF_THE_FLOOR_M:  # what stands on the floor has no free edge below
+        depth = min(depth, level * (half[2] + max(z_first, z_last)))
+    return depth, 0.5 * (first + last) / over_floor
 
 
 @njit(cache=True, error_model="numpy")
-def _depth(point, centre, half, is_round):  # type: ignore[no-untyped-def]
-    x, y, z = abs(point[0] - centre[0]), abs(point[1] - centre[1]), abs(point[2] - centre[2])
-    # sound bends over the nearest free edge; the floor below is none
-    across = half[0] - np.sqrt(x * x + y * y) if is_round else min(half[0] - x, half[1] - y)
-    return min(across, half[2] - z)
+def _between_faces(dx, half_x, ux, dy, half_y, uy):  # type: ignore[no-untyped-def]
+    """From where to where a line over the floor is between both pairs of a box's faces."""
+    first, last = -1e9, 1e9
+    if abs(ux) > 1e-9:
+        first, last = (dx - np.sign(ux) * half_x) / ux, (dx + np.sign(ux) * half_x) / ux
+    if abs(uy) > 1e-9:
+        first = max(first, (dy - np.sign(uy) * half_y) / uy)
+        last = min(last, (dy + np.sign(uy) * half_y) / uy)
+    return first, last
 
 
 @njit(cache=True, error_model="numpy")

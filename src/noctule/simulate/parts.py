@@ -103,8 +103,8 @@ class MoverPart(Part):
     #: What the truth calls it.
     label: ClassVar[str]
 
-    from_s: float = Field(0.0, ge=0.0, description="starts to move")
-    to_s: float | None = Field(None, gt=0.0, description="stops; None: goes on")
+    from_s: float = Field(0.0, ge=0.0, description="starts to move; 0: was moving before")
+    to_s: float | None = Field(None, gt=0.0, description="stops; left out: goes on")
 
     @classmethod
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:
@@ -145,7 +145,7 @@ class SoundPart(Part):
     label: ClassVar[str]
 
     at_s: float = Field(0.0, ge=0.0, description="begins")
-    position_m: Vector
+    position_m: Vector = Field(description="of its source: x, y, z")
 
     @classmethod
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:

@@ -29,18 +29,24 @@ _EVER_S = 1e5
 
 
 class Person(MoverPart):
-    """Somebody in the room; actions may lead out of it, through where a door would be."""
+    """Somebody who does one thing after another, and rests after the last.
+
+    Walks may begin or end outside the room, up to 15 m away: a wall takes 35 dB from who is behind it.
+    """
 
     label: ClassVar[str] = "person"
 
-    name: str = Field("", description="what the truth calls this person")
-    body: Body = Body()
+    from_s: float = Field(0.0, ge=0.0, description="begins the first action")
+    name: str = Field("", description="what the truth calls this person; left out: person 1, 2, ...")
+    body: Body = Field(Body(), description="size and clothing")
     start: tuple[float, float] = Field(description="x and y in metres")
-    heading_deg: float = Field(0.0, ge=-720.0, le=720.0)
-    does: tuple[AnyAction, ...] = ()
+    heading_deg: float = Field(0.0, ge=-720.0, le=720.0, description="where the person looks at first")
+    does: tuple[AnyAction, ...] = Field((), description="actions, one after another from from_s on")
 
     @model_validator(mode="after")
     def _can_follow(self) -> Self:
+        if self.to_s is not None:
+            raise ValueError("to_s: nobody vanishes; let them walk out, or stand")
         self._performed(np.random.default_rng(0))
         return self
 

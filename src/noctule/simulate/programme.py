@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
@@ -159,6 +160,18 @@ class Programme(Part):
             found.append(_Stretch(at, place, volume if paused_at is None else 0.0))
         ends = round(self.to_s * rate_hz) if self.to_s is not None else _FOREVER
         return [*found, _Stretch(ends, place, 0.0)]
+
+    def plays(self, until_s: float) -> list[tuple[float, float]]:
+        """(from, to) in seconds of the scene, pauses left out."""
+        rate_hz = self._material.rate_hz
+        found: list[tuple[float, float]] = []
+        for now, after in pairwise([*self._stretches, _Stretch(_FOREVER, 0, 0.0)]):
+            low_s, high_s = max(now.at / rate_hz, 0.0), min(after.at / rate_hz, until_s)
+            if now.gain > 0.0 and low_s < high_s:
+                if found and found[-1][1] == low_s:
+                    low_s = found.pop()[0]
+                found.append((low_s, high_s))
+        return found
 
     def _read(self, first: int, count: int) -> FloatArray:
         """Samples at the material's own rate."""

@@ -199,7 +199,7 @@ def _aim(position, source, axis, directivity, length, gain):  # type: ignore[no-
             + (position[1, k] - source[1]) * axis[1]
             + (position[2, k] - source[2]) * axis[2]
         )
-        at = min(max((along / length[k] + 1.0) * scale, 0.0), 2.0 * scale - 1e-9)
+        at = min(max((along / max(length[k], 1e-6) + 1.0) * scale, 0.0), 2.0 * scale - 1e-9)
         low = int(at)
         gain[k] *= directivity[low] + (at - low) * (directivity[low + 1] - directivity[low])
 

@@ -7,7 +7,6 @@ the samples are the same on any number of workers.
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from noctule.simulate.parts import Displacement, FloatArray, Sound, generator
 from noctule.simulate.person import PersonMover
 from noctule.simulate.resample import Interpolator, convolve
 from noctule.simulate.scenes import Scene
+from noctule.simulate.smooth import step
 from noctule.simulate.sound_field import SoundField
 from noctule.simulate.transducers import Band
 
@@ -37,6 +37,8 @@ Kind = Literal["baseband", "audio"]
 PIECE = 60000
 #: For full-rate audio the tone is rendered at a quarter of the rate, this share of whose Nyquist is carried.
 _FOLD, _CARRIED = 4, 0.8
+#: Moved air needs so long to begin and to come to rest. [A]
+_WIND_S = 3.0
 
 
 class Rendering(Protocol):
@@ -69,9 +71,7 @@ class World:
         movers = scene.movers()
         self.movers = [mover for _, _, mover in movers]
         self.people = [mover for mover in self.movers if isinstance(mover, PersonMover)]
-        parts = [part for _, part, _ in movers]
-        # independent winds add their powers
-        self.airflow_mps = math.hypot(scene.room.airflow_mps, *(part.airflow_mps() for part in parts))
+        self._windy = [part for _, part, _ in movers if part.airflow_mps() > 0.0]
         self.sounds: list[Sound] = [sound for _, _, sound in scene.sounds()]
         self._shakes = [
             shake
@@ -80,6 +80,16 @@ class World:
         ]
         if scene.programme is not None and lowest_hz < PROGRAMME_ENDS_HZ:
             self.sounds += scene.loudspeaker.sounds(scene.programme, self.transducers.loudspeakers_m)
+
+    def airflow_mps(self, time_s: FloatArray) -> FloatArray:
+        """Independent winds add their powers; each comes up and dies down with what makes it."""
+        power = np.full(len(time_s), self.scene.room.airflow_mps**2)
+        for part in self._windy:
+            blows = step((time_s - part.from_s) / _WIND_S) if part.from_s > 0.0 else np.ones(len(time_s))
+            if part.to_s is not None:
+                blows = np.minimum(blows, 1.0 - step((time_s - part.to_s) / _WIND_S))
+            power += (part.airflow_mps() * blows) ** 2
+        return np.asarray(np.sqrt(power))
 
     def device_motion_m(self) -> Displacement | None:
         """Everything that shakes the device, together."""
@@ -105,7 +115,7 @@ class World:
             seed=scene.seed,
             duration_s=scene.duration_s,
             people=self.people,
-            airflow_mps=self.airflow_mps,
+            airflow_mps=self.airflow_mps if self._windy else scene.room.airflow_mps,
             envelope=envelope,
             device_motion_m=self.device_motion_m(),
         )

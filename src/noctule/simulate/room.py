@@ -23,7 +23,7 @@ class Furniture(Part):
     """A box that stands there: it throws a shadow, and its edges and faces reflect."""
 
     corner_m: Vector = Field(description="the corner nearest to the origin")
-    size_m: Vector
+    size_m: Vector = Field(description="along x, y and z")
 
     @property
     def centre_m(self) -> FloatArray:
@@ -37,22 +37,29 @@ class Room(Part):
     scattered by roughness (1 mm is a tenth of a wavelength) is lost to the mirror image as well.
     """
 
-    size_m: Vector = (5.0, 4.0, 2.5)
-    floor_absorption: Share = 0.3
-    ceiling_absorption: Share = 0.05
+    size_m: Vector = Field((5.0, 4.0, 2.5), description="length, width, height; each 0.5 to 50")
+    floor_absorption: Share = Field(0.3, description="share of the energy it keeps")
+    ceiling_absorption: Share = Field(0.05, description="share of the energy it keeps")
     wall_absorption: tuple[Share, Share, Share, Share] = Field(
         (0.15, 0.15, 0.15, 0.15), description="of the walls at x = 0, x = length, y = 0, y = width"
     )
     scattering: Share = Field(
         0.2, description="share of the energy that roughness takes from each mirror image"
     )
-    temperature_c: float = Field(20.0, ge=-20.0, le=50.0)
-    humidity_percent: float = Field(40.0, ge=1.0, le=100.0)
-    air_absorption_factor: float = Field(1.0, ge=0.5, le=1.5, description="against ISO 9613-1")
+    temperature_c: float = Field(
+        20.0,
+        ge=-20.0,
+        le=50.0,
+        description="decides the speed of sound, and with the humidity what air takes",
+    )
+    humidity_percent: float = Field(40.0, ge=1.0, le=100.0, description="relative")
+    air_absorption_factor: float = Field(
+        1.0, ge=0.5, le=1.5, description="what air takes, against ISO 9613-1"
+    )
     airflow_mps: float = Field(
         0.0005, ge=0.0, le=0.1, description="fluctuation of the speed of sound in still air, rms"
     )
-    furniture: tuple[Furniture, ...] = ()
+    furniture: tuple[Furniture, ...] = Field((), description="boxes that stand there")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

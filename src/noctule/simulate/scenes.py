@@ -8,13 +8,12 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
 
 from noctule.core.errors import NoctuleError
 from noctule.core.units import LOWEST_PRIVATE_CARRIER_HZ
@@ -59,6 +58,14 @@ else:
     AnySound = _one_of(SCENE_SOUNDS)
 
 
+class _ImpossibleError(ValueError):
+    """Parts that do not fit together; `location` is where the file says so."""
+
+    def __init__(self, message: str, location: Location) -> None:
+        super().__init__(message)
+        self.location = location
+
+
 class Scene(Part):
     """Everything in a room, and what happens there. Equal scenes give equal samples.
 
@@ -68,9 +75,11 @@ class Scene(Part):
         Something in it cannot be.
     """
 
-    duration_s: float = Field(20.0, ge=0.5, le=86400.0)
+    duration_s: float = Field(20.0, ge=0.5, le=86400.0, description="of the whole scene")
     seed: int = Field(0, ge=0, description="decides everything that is left to chance")
-    carrier_hz: float = Field(40000.0, ge=LOWEST_PRIVATE_CARRIER_HZ, le=200000.0)
+    carrier_hz: float = Field(
+        40000.0, ge=LOWEST_PRIVATE_CARRIER_HZ, le=200000.0, description="the tone; at most 0.48 sample rates"
+    )
     sample_rate_hz: float = Field(96000.0, ge=44100.0, le=500000.0, description="of the sound card")
     room: Room = Room()
     device: Device = Device()
@@ -85,7 +94,7 @@ class Scene(Part):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         for location, message in self._impossible():
-            raise PydanticCustomError("impossible", "{message}", {"message": message, "location": location})
+            raise _ImpossibleError(message, location)
         return self
 
     def movers(self) -> list[tuple[Location, MoverPart, Mover]]:
@@ -179,7 +188,7 @@ def _one_line(error: ValidationError, text: str, path: Path) -> str:
     lines = toml_lines(text)
     known: Location = ()
     rest: list[str] = []
-    location: Location = first.get("ctx", {}).get("location", first["loc"])
+    location: Location = getattr(first.get("ctx", {}).get("error"), "location", first["loc"])
     # what a table says of itself begins with the key it is about, or with the step of a list: does[2]
     about = re.match(r"Value error, (\w+)(?:\[(\d+)\])?", first["msg"])
     if about:
@@ -193,12 +202,13 @@ def _one_line(error: ValidationError, text: str, path: Path) -> str:
     return f"{path}:{lines[known]}: {key}: {_said(first, rest)}"
 
 
-def _said(first: ErrorDetails, rest: list[str]) -> str:
+def _said(first: Mapping[str, Any], rest: list[str]) -> str:
     match first["type"]:
         case "missing":
             return f"lacks '{rest[-1]}'"
         case "extra_forbidden":
-            return "nothing is called that here"
+            near = difflib.get_close_matches(str(first["loc"][-1]), _known_keys(), n=1, cutoff=0.0)
+            return f"nothing is called that here; did you mean '{near[0]}'?"
         case "union_tag_invalid":
             context = first["ctx"]
             tag, tags = str(context["tag"]), str(context["expected_tags"]).replace("'", "").split(", ")
@@ -206,9 +216,12 @@ def _said(first: ErrorDetails, rest: list[str]) -> str:
             return f"there is no {tag!r}; did you mean {near[0]!r}?"
         case "union_tag_not_found":
             return f"lacks {first['ctx']['discriminator']}"
-        case "impossible":
-            return first["msg"]
     return re.sub(r"^Value error, (does\[\d+\]: )?", "", first["msg"])
+
+
+def _known_keys() -> list[str]:
+    schema = Scene.model_json_schema()
+    return [key for table in (schema, *schema["$defs"].values()) for key in table.get("properties", ())]
 
 
 def scene_text(scene: Scene) -> str:

@@ -77,8 +77,8 @@ class SitDown(Action):
     """On a seat right behind."""
 
     do: Literal["sit_down"] = "sit_down"
-    seat_height_m: float = Field(0.45, ge=0.3, le=0.6)
-    takes_s: float = Field(1.6, ge=0.7, le=4.0)
+    seat_height_m: float = Field(0.45, ge=0.3, le=0.6, description="over the floor")
+    takes_s: float = Field(1.6, ge=0.7, le=4.0, description="from standing to sitting")
 
     def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
         if stance.posture == "seated":
@@ -91,8 +91,10 @@ class SitDown(Action):
 
 
 class StandUp(Action):
+    """From the seat; the feet stay where they are."""
+
     do: Literal["stand_up"] = "stand_up"
-    takes_s: float = Field(1.5, ge=0.7, le=4.0)
+    takes_s: float = Field(1.5, ge=0.7, le=4.0, description="from sitting to standing")
 
     def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
         if stance.posture == "standing":
@@ -146,7 +148,7 @@ class Sit(Action):
     """Still, but for breath."""
 
     do: Literal["sit"] = "sit"
-    for_s: Seconds = 10.0
+    for_s: Seconds = Field(10.0, description="so long")
 
     def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
         if stance.posture != "seated":
@@ -200,7 +202,7 @@ class Reach(_Minor):
     """To something on the table and back, leaning after it."""
 
     do: Literal["reach"] = "reach"
-    side: Literal["left", "right"] = "right"
+    side: Literal["left", "right"] = Field("right", description="which hand")
 
     def _stops(self, base: FloatArray, rng: np.random.Generator) -> list[Stop]:
         row = _hand(base, self.side, ("reach", "far_side")[rng.integers(2)], rng)
@@ -213,7 +215,7 @@ class Telephone(_Minor):
     """Picks up a telephone, holds it to the ear, puts it back."""
 
     do: Literal["telephone"] = "telephone"
-    for_s: Seconds = 5.0
+    for_s: Seconds = Field(5.0, description="at the ear so long")
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
@@ -240,8 +242,8 @@ class TurnPages(_Minor):
     """One hand sweeps over a page, again and again."""
 
     do: Literal["turn_pages"] = "turn_pages"
-    pages: int = Field(3, ge=1, le=200)
-    every_s: float = Field(4.0, ge=1.5, le=60.0)
+    pages: int = Field(3, ge=1, le=200, description="how many")
+    every_s: float = Field(4.0, ge=1.5, le=60.0, description="from page to page, about")
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
@@ -284,7 +286,7 @@ class CrossLegs(_Minor):
     """One leg over the other, and back after a while."""
 
     do: Literal["cross_legs"] = "cross_legs"
-    for_s: Seconds = 5.0
+    for_s: Seconds = Field(5.0, description="crossed so long")
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
@@ -318,7 +320,7 @@ class LookAround(_Minor):
 class _Rhythmic(Action):
     """Hands that go to and fro for a while."""
 
-    for_s: Seconds = 5.0
+    for_s: Seconds = Field(5.0, description="so long; raising and lowering the hands comes on top")
 
     def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
         base = _base(body, stance)
@@ -394,7 +396,7 @@ class WaveHand(_Rhythmic):
     """Waves a hand, forearm up."""
 
     do: Literal["wave_hand"] = "wave_hand"
-    rate_hz: float = Field(1.3, ge=0.3, le=3.0)
+    rate_hz: float = Field(1.3, ge=0.3, le=3.0, description="waves a second")
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
@@ -423,7 +425,7 @@ class Work(Action):
     """Office work or an evening on the sofa: one small thing after another, with pauses."""
 
     do: Literal["work"] = "work"
-    for_s: Seconds = 30.0
+    for_s: Seconds = Field(30.0, description="at least so long: what was begun is finished")
     pause_s: float = Field(4.0, ge=0.0, le=120.0, description="between two things, on average")
 
     def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -150,8 +149,7 @@ def _others(scene: Scene) -> list[Span]:
         for _, part, sound in scene.sounds()
     ]
     if scene.programme is not None:
-        to_s = scene.programme.to_s
-        found.append(Span("music", scene.programme.from_s, min(math.inf if to_s is None else to_s, end_s)))
+        found += [Span("music", *stretch) for stretch in scene.programme.plays(end_s)]
     return [span for span in found if span.start_s < span.stop_s]
 
 

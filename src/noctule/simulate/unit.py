@@ -30,9 +30,11 @@ _FOLLOWED, _BEYOND = 0.42, 0.03
 
 
 class Unit(Part):
-    """A specimen: loudspeaker, microphones, clock."""
+    """A specimen: loudspeaker, microphones, clock. No two respond alike above 20 kHz; the seed draws how."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(
+        0, ge=0, description="which specimen; the same one in other scenes is the same hardware"
+    )
     ripple_db: float = Field(4.0, ge=0.0, le=12.0, description="raggedness of the loudspeaker, rms")
     spread_db: float = Field(2.0, ge=0.0, le=6.0, description="between microphones, rms")
     spread_deg: float = Field(10.0, ge=0.0, le=40.0, description="between microphones, rms")
@@ -40,14 +42,14 @@ class Unit(Part):
         -26.0, ge=-60.0, le=-5.0, description="a sine of 94 dB SPL, its peak re full scale"
     )
     resonance_hz: float = Field(28000.0, ge=15000.0, le=60000.0, description="of the microphones")
-    resonance_db: float = Field(8.0, ge=0.0, le=20.0)
-    resonance_q: float = Field(3.0, ge=0.5, le=10.0)
+    resonance_db: float = Field(8.0, ge=0.0, le=20.0, description="height of that resonance")
+    resonance_q: float = Field(3.0, ge=0.5, le=10.0, description="how narrow it is")
     snr_dba: float = Field(65.0, ge=50.0, le=75.0, description="of the microphones")
     noise_rise_db: float = Field(6.0, ge=0.0, le=25.0, description="of self-noise at 32 kHz against 1 kHz")
     skirt_db: float = Field(-20.0, ge=-60.0, le=10.0, description="clock noise against a measured bench set")
-    covered: tuple[int, ...] = Field((), description="microphones behind a finger or cloth")
-    covered_db: float = Field(20.0, ge=0.0, le=60.0)
-    dead: tuple[int, ...] = Field((), description="microphones that give nothing")
+    covered: tuple[int, ...] = Field((), description="microphones behind a finger or cloth, counted from 0")
+    covered_db: float = Field(20.0, ge=0.0, le=60.0, description="what finger or cloth takes")
+    dead: tuple[int, ...] = Field((), description="microphones that give nothing, counted from 0")
 
     def loudspeaker_gain(self, frequency_hz: float) -> float:
         """Amplitude of this specimen's tone against what is said of the device."""

@@ -39,12 +39,12 @@ def refuse_seated(stance: Stance, what: str) -> None:
 
 
 class Walk(Action):
-    """Along one or more points, round the corners, and stop at the last."""
+    """Along one or more points, round the corners, and stop at the last. Who must turn back stops first."""
 
     do: Literal["walk"] = "walk"
     to: Point | tuple[Point, ...] = Field(description="x and y in metres, or a list of them")
-    speed_mps: Speed = 1.2
-    arm_swing: float = Field(1.0, ge=0.0, le=2.0)
+    speed_mps: Speed = Field(1.2, description="between start and stop; a way of a few steps is slower")
+    arm_swing: float = Field(1.0, ge=0.0, le=2.0, description="against the usual; 0: arms hang still")
 
     @property
     def points(self) -> list[Point]:
@@ -119,7 +119,7 @@ class Turn(Action):
     """On the spot, in small steps."""
 
     do: Literal["turn"] = "turn"
-    to_heading_deg: float = Field(ge=-720.0, le=720.0)
+    to_heading_deg: float = Field(ge=-720.0, le=720.0, description="the shorter way round")
 
     def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
         refuse_seated(stance, "turn")
@@ -146,7 +146,7 @@ class Stand(Action):
     """Still, but for breath and balance."""
 
     do: Literal["stand"] = "stand"
-    for_s: float = Field(5.0, gt=0.0, le=86400.0)
+    for_s: float = Field(5.0, gt=0.0, le=86400.0, description="so long")
 
     def begin(self, body: Body, stance: Stance, rng: np.random.Generator) -> Doing:
         refuse_seated(stance, "stand")

@@ -40,11 +40,13 @@ class Character:
 
 
 class NoiseBursts(AmbientSound):
-    """Bursts of noise. `level_db_spl` is rms over a mean burst, 18-60 kHz, at 1 m."""
+    """Bursts of noise, each kind with its own spectrum, length of bursts and pauses."""
 
     character: ClassVar[Character]
 
-    level_db_spl: float = Field(55.0, ge=0.0, le=120.0, description="18-60 kHz, at 1 m")
+    level_db_spl: float = Field(
+        55.0, ge=0.0, le=120.0, description="rms over a mean burst, 18-60 kHz, at 1 m"
+    )
     lasts_s: float = Field(2.0, gt=0.0, le=86400.0, description="for how long bursts go on")
 
     @classmethod
@@ -167,6 +169,8 @@ class Sibilants(NoiseBursts):
 
 
 class Cough(NoiseBursts):
+    """One, or a fit of it."""
+
     kind: Literal["cough"] = "cough"
     label: ClassVar[str] = "cough"
     character = Character(
@@ -175,6 +179,8 @@ class Cough(NoiseBursts):
 
 
 class Clap(NoiseBursts):
+    """Of two hands."""
+
     kind: Literal["clap"] = "clap"
     label: ClassVar[str] = "clap"
     character = Character(
@@ -213,6 +219,8 @@ class Footsteps(NoiseBursts):
 
 
 class Typing(NoiseBursts):
+    """Keys of a keyboard, heard; who types is a person's `type`."""
+
     kind: Literal["typing"] = "typing"
     label: ClassVar[str] = "typing"
     character = Character(
@@ -241,6 +249,8 @@ class Zip(NoiseBursts):
 
 
 class RunningWater(NoiseBursts):
+    """From a tap."""
+
     kind: Literal["running_water"] = "running_water"
     label: ClassVar[str] = "running water"
     character = Character(

@@ -24,21 +24,21 @@ class Tone(AmbientSound):
     drawn_hz: ClassVar[Range]
     drawn_db: ClassVar[Range]
 
-    frequency_hz: float = Field(32000.0, ge=1000.0, le=150000.0)
+    frequency_hz: float = Field(32000.0, ge=1000.0, le=150000.0, description="of the fundamental")
     level_db_spl: float = Field(50.0, ge=0.0, le=130.0, description="of the fundamental, at 1 m, while on")
     drift_ppm_s: float = Field(0.0, ge=-100.0, le=100.0, description="of the frequency, a second")
     wander_hz: float = Field(0.0, ge=0.0, le=500.0, description="slow sway to both sides")
-    wander_period_s: float = Field(30.0, ge=1.0, le=10000.0)
+    wander_period_s: float = Field(30.0, ge=1.0, le=10000.0, description="of that sway")
     sweep_hz: float = Field(0.0, ge=0.0, le=60000.0, description="from lowest to highest")
-    sweep_period_s: float = Field(1.0, ge=0.01, le=1000.0)
+    sweep_period_s: float = Field(1.0, ge=0.01, le=1000.0, description="up and down again")
     on_s: float | None = Field(
-        None, ge=0.01, le=1e5, description="sounds so long of each cycle; None: always"
+        None, ge=0.01, le=1e5, description="sounds so long of each cycle; left out: always"
     )
-    off_s: float = Field(1.0, ge=0.01, le=1e5, description="and rests so long")
-    mains_hz: float = Field(100.0, ge=50.0, le=400.0)
-    mains_depth: float = Field(0.0, ge=0.0, le=1.0, description="of the amplitude")
-    second_harmonic_db: float = Field(-200.0, ge=-200.0, le=0.0)
-    lasts_s: float | None = Field(None, gt=0.0, description="None: for ever")
+    off_s: float = Field(1.0, ge=0.01, le=1e5, description="and rests so long; needs on_s")
+    mains_hz: float = Field(100.0, ge=50.0, le=400.0, description="hum on its amplitude")
+    mains_depth: float = Field(0.0, ge=0.0, le=1.0, description="of that hum")
+    second_harmonic_db: float = Field(-200.0, ge=-200.0, le=0.0, description="against the fundamental")
+    lasts_s: float | None = Field(None, gt=0.0, description="in all; left out: for ever")
 
     def sound(self, rng: np.random.Generator) -> Sound:
         return _ToneSound(self, rng)

@@ -22,9 +22,12 @@ _SLOW_M = 0.045
 
 
 class Draught(MoverPart):
-    """What all of them have."""
+    """What air moves to and fro; gusts come and go within 4 to 30 s.
 
-    position_m: Vector
+    Mostly slower than 0.3 m/s, and nowhere in the end.
+    """
+
+    position_m: Vector = Field(description="of its middle; a door: the foot of its hinge")
     heading_deg: float = Field(0.0, ge=-720.0, le=720.0, description="where its face looks")
     strength: float = Field(0.5, ge=0.0, le=1.0, description="of the draught, 1: as much as a window lets in")
     target_strength_db: float = Field(-25.0, ge=-60.0, le=0.0, description="of the whole thing at 1 m")
@@ -92,8 +95,8 @@ class Curtain(Draught):
     kind: Literal["curtain"] = "curtain"
     label: ClassVar[str] = "curtain"
 
-    width_m: float = Field(1.2, ge=0.2, le=5.0)
-    height_m: float = Field(2.0, ge=0.3, le=4.0)
+    width_m: float = Field(1.2, ge=0.2, le=5.0, description="of the cloth")
+    height_m: float = Field(2.0, ge=0.3, le=4.0, description="of the cloth; half of it hangs over position_m")
     swing_m: float = Field(0.06, ge=0.0, le=0.3, description="of the lower edge in the hardest gust")
 
     def mover(self, rng: np.random.Generator) -> Mover:
@@ -142,8 +145,8 @@ class Blind(Draught):
     kind: Literal["blind"] = "blind"
     label: ClassVar[str] = "blind"
 
-    height_m: float = Field(1.2, ge=0.2, le=3.0)
-    swing_m: float = Field(0.01, ge=0.0, le=0.05)
+    height_m: float = Field(1.2, ge=0.2, le=3.0, description="of the whole blind")
+    swing_m: float = Field(0.01, ge=0.0, le=0.05, description="of its lower end in the hardest gust")
 
     def mover(self, rng: np.random.Generator) -> Mover:
         _, normal = _face(self.heading_deg)
@@ -178,7 +181,7 @@ class Plant(Draught):
     kind: Literal["plant"] = "plant"
     label: ClassVar[str] = "plant"
 
-    size_m: float = Field(0.5, ge=0.1, le=2.0)
+    size_m: float = Field(0.5, ge=0.1, le=2.0, description="across, in every direction")
 
     def mover(self, rng: np.random.Generator) -> Mover:
         points = 10
@@ -219,8 +222,8 @@ class Lamp(Draught):
     kind: Literal["lamp"] = "lamp"
     label: ClassVar[str] = "lamp"
 
-    cord_m: float = Field(0.8, ge=0.1, le=4.0)
-    swing_m: float = Field(0.03, ge=0.0, le=0.3)
+    cord_m: float = Field(0.8, ge=0.1, le=4.0, description="decides how slowly it swings; 0.8: every 1.8 s")
+    swing_m: float = Field(0.03, ge=0.0, le=0.3, description="to each side in the hardest gust")
 
     def mover(self, rng: np.random.Generator) -> Mover:
         hz = math.sqrt(9.81 / self.cord_m) / (2.0 * math.pi)
@@ -249,15 +252,15 @@ class Lamp(Draught):
 
 
 class Door(Draught):
-    """On its hinge: creeps to and fro in the draught; may slam at a given time."""
+    """On its hinge: creeps to and fro in the draught; may slam. heading_deg is where its wall looks."""
 
     kind: Literal["door"] = "door"
     label: ClassVar[str] = "door"
 
-    width_m: float = Field(0.85, ge=0.4, le=1.4, description="position_m is the foot of its hinge")
-    open_deg: float = Field(30.0, ge=0.0, le=120.0)
+    width_m: float = Field(0.85, ge=0.4, le=1.4, description="of the leaf")
+    open_deg: float = Field(30.0, ge=0.0, le=120.0, description="how far it stands open, into the room")
     swing_deg: float = Field(5.0, ge=0.0, le=45.0, description="to each side in the hardest gust")
-    slam_s: float | None = Field(None, ge=0.0, description="closes for good")
+    slam_s: float | None = Field(None, ge=0.0, description="slams and stays closed; left out: never")
 
     def mover(self, rng: np.random.Generator) -> Mover:
         return _DoorMover(self, rng)

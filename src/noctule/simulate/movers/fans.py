@@ -24,12 +24,10 @@ from noctule.simulate.smooth import Wander
 KNOTS_A_TURN = 36
 #: Where a blade's echo comes from, as shares of its radius, and how far its strengths go.
 _SPOTS = np.array([0.55, 0.92])
-#: Draught at full speed, in fluctuation of the speed of sound. [R: winddancer, 0.016-0.03 m/s]
-_AIRFLOW_MPS = 0.022
 
 
 class Fan(MoverPart):
-    """What all fans have."""
+    """Blades that turn before the device and go nowhere; its wind shakes the air in the whole room."""
 
     label: ClassVar[str] = "fan"
     #: The highest speed, for which the airflow is the measured one.
@@ -38,13 +36,19 @@ class Fan(MoverPart):
     position_m: Vector = Field(description="of the hub")
     heading_deg: float = Field(0.0, ge=-720.0, le=720.0, description="where it blows to")
     tilt_deg: float = Field(0.0, ge=-90.0, le=90.0, description="up; -90: straight down")
-    radius_m: float = Field(0.2, ge=0.03, le=1.0)
-    blades: int = Field(4, ge=2, le=8)
-    rpm: float = Field(1000.0, ge=10.0, le=3000.0)
+    radius_m: float = Field(0.2, ge=0.03, le=1.0, description="of the blades' circle")
+    blades: int = Field(4, ge=2, le=8, description="how many")
+    rpm: float = Field(1000.0, ge=10.0, le=3000.0, description="turns a minute")
     speed_steps: tuple[tuple[float, float], ...] = Field((), description="(at_s, rpm): other speeds")
     swing_deg: float = Field(0.0, ge=0.0, le=60.0, description="of an oscillating head, to each side")
-    swing_hz: float = Field(0.07, ge=0.01, le=0.5)
+    swing_hz: float = Field(0.07, ge=0.01, le=0.5, description="to and fro so often a second")
     blade_strength_db: float = Field(-27.0, ge=-60.0, le=0.0, description="of one blade's flash at 1 m")
+    draught_mps: float = Field(
+        0.022,
+        ge=0.0,
+        le=0.1,
+        description="fluctuation of the speed of sound in its wind at full speed, rms; measured 0.016-0.06",
+    )
     spin_up_s: float = Field(2.0, ge=0.1, le=20.0, description="time constant; it runs down in three of them")
 
     @model_validator(mode="after")
@@ -61,10 +65,12 @@ class Fan(MoverPart):
         return _FanMover(self, rng)
 
     def airflow_mps(self) -> float:
-        return _AIRFLOW_MPS * min(self.rpm / self.full_rpm, 1.3)
+        return self.draught_mps * min(self.rpm / self.full_rpm, 1.3)
 
 
 class FloorFan(Fan):
+    """On a stand: radius 0.15 to 0.25 m, 600 to 1400 rpm."""
+
     kind: Literal["floor_fan"] = "floor_fan"
 
     @classmethod
@@ -79,6 +85,8 @@ class FloorFan(Fan):
 
 
 class DeskFan(Fan):
+    """Small and quick: radius 0.06 to 0.15 m, 900 to 2500 rpm."""
+
     full_rpm: ClassVar[float] = 2500.0
     kind: Literal["desk_fan"] = "desk_fan"
 
@@ -94,9 +102,11 @@ class DeskFan(Fan):
 
 
 class CeilingFan(Fan):
+    """Large and slow: say radius_m (0.5 to 0.7) and rpm (60 to 250), the defaults are a floor fan's."""
+
     full_rpm: ClassVar[float] = 250.0
     kind: Literal["ceiling_fan"] = "ceiling_fan"
-    tilt_deg: float = Field(-90.0, ge=-90.0, le=90.0)
+    tilt_deg: float = Field(-90.0, ge=-90.0, le=90.0, description="up; -90: straight down")
 
     @classmethod
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:
@@ -122,6 +132,7 @@ def _common(rng: np.random.Generator, swings: bool) -> dict[str, Any]:
         "swing_deg": rng.uniform(25.0, 45.0) if swings else 0.0,
         "swing_hz": rng.uniform(0.05, 0.1),
         "blade_strength_db": rng.uniform(-36.0, -20.0),
+        "draught_mps": 10.0 ** rng.uniform(-2.1, -1.25),
         "spin_up_s": rng.uniform(1.0, 4.0),
         "from_s": rng.uniform(2.0, 30.0) if state < 0.25 else 0.0,
         "to_s": rng.uniform(31.0, 50.0) if 0.15 < state < 0.4 else None,

@@ -25,10 +25,10 @@ class RobotVacuum(MoverPart):
     label: ClassVar[str] = "robot vacuum"
 
     route: tuple[Point, ...] = Field(min_length=2, description="round and round over these places")
-    speed_mps: float = Field(0.3, ge=0.05, le=1.0)
-    radius_m: float = Field(0.17, ge=0.1, le=0.3)
-    brush_rpm: float = Field(180.0, ge=0.0, le=600.0)
-    target_strength_db: float = Field(-24.0, ge=-50.0, le=0.0)
+    speed_mps: float = Field(0.3, ge=0.05, le=1.0, description="straight on")
+    radius_m: float = Field(0.17, ge=0.1, le=0.3, description="of the disc")
+    brush_rpm: float = Field(180.0, ge=0.0, le=600.0, description="of the side brush, turns a minute")
+    target_strength_db: float = Field(-24.0, ge=-50.0, le=0.0, description="of the whole thing at 1 m")
     noise_db_spl: float = Field(35.0, ge=0.0, le=80.0, description="of its motor at 1 m, 18 to 60 kHz")
 
     def mover(self, rng: np.random.Generator) -> Mover:
@@ -106,7 +106,7 @@ class Hvac(MoverPart):
     kind: Literal["hvac"] = "hvac"
     label: ClassVar[str] = "air conditioning"
 
-    position_m: Vector
+    position_m: Vector = Field(description="where it hisses")
     fluctuation_mps: float = Field(0.008, ge=0.0, le=0.05, description="of the speed of sound, rms")
     noise_db_spl: float = Field(25.0, ge=-10.0, le=70.0, description="at 1 m, 18 to 60 kHz")
 
@@ -137,10 +137,14 @@ class Appliance(MoverPart):
     label: ClassVar[str] = "appliance"
 
     position_m: Vector = Field(description="middle of the side that faces the room")
-    width_m: float = Field(0.6, ge=0.1, le=2.0)
-    frequency_hz: float = Field(17.0, ge=5.0, le=100.0)
-    excursion_um: float = Field(80.0, ge=0.0, le=2000.0)
-    target_strength_db: float = Field(-15.0, ge=-50.0, le=10.0)
+    width_m: float = Field(
+        0.6, ge=0.1, le=2.0, description="of the casing, which is as deep and 0.8 of that high"
+    )
+    frequency_hz: float = Field(
+        17.0, ge=5.0, le=100.0, description="at which it shakes; two harmonics come along"
+    )
+    excursion_um: float = Field(80.0, ge=0.0, le=2000.0, description="about the peak, in all directions")
+    target_strength_db: float = Field(-15.0, ge=-50.0, le=10.0, description="of the whole side at 1 m")
 
     def mover(self, rng: np.random.Generator) -> Mover:
         return _Casing(self, rng)

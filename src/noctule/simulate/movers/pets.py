@@ -43,22 +43,29 @@ def stride_hz(shoulder_m: float, speed_mps: float) -> float:
 
 
 class Pet(MoverPart):
-    """What cats and dogs share. Fur takes most of the echo."""
+    """Four legs, a trunk close to the floor, a tail; fur takes most of the echo."""
 
     route: tuple[Point, ...] = Field(min_length=2, description="round and round over these places")
-    speed_mps: float = Field(0.6, ge=0.1, le=3.0)
+    speed_mps: float = Field(0.6, ge=0.1, le=3.0, description="decides too whether it walks or trots")
     rests_s: float = Field(5.0, ge=0.0, le=600.0, description="at each place, on average")
-    shoulder_m: float = Field(0.25, ge=0.12, le=0.9)
+    shoulder_m: float = Field(0.25, ge=0.12, le=0.9, description="height of its shoulders")
     target_strength_db: float = Field(-24.0, ge=-50.0, le=0.0, description="of the whole animal")
     fidgets: float = Field(0.5, ge=0.0, le=1.0, description="share of its rests in which it grooms or wags")
     lowers: float = Field(0.5, ge=0.0, le=1.0, description="share of its stops at which it sits or lies")
 
 
 class Cat(Pet):
+    """Grooms, and may jump."""
+
     kind: Literal["cat"] = "cat"
     label: ClassVar[str] = "cat"
 
-    perch_m: float = Field(0.0, ge=0.0, le=1.5, description="height of a table it jumps onto once a round")
+    perch_m: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.5,
+        description="height of what it jumps onto, once a round, where it rests longest; 0: never",
+    )
 
     def mover(self, rng: np.random.Generator) -> Mover:
         return _PetMover(self, rng, wag_hz=(2.0, 4.0), wag_m=0.02, perch_m=self.perch_m)
@@ -80,6 +87,8 @@ class Cat(Pet):
 
 
 class Dog(Pet):
+    """Wags; of any size."""
+
     kind: Literal["dog"] = "dog"
     label: ClassVar[str] = "dog"
 

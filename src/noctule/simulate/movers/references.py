@@ -29,10 +29,10 @@ class PointTarget(MoverPart):
     kind: Literal["point"] = "point"
     label: ClassVar[str] = "point"
 
-    position_m: Vector
-    velocity_mps: Vector = (0.0, 0.0, 0.0)
+    position_m: Vector = Field(description="at from_s")
+    velocity_mps: Vector = Field((0.0, 0.0, 0.0), description="along x, y and z; each at most 30")
     amplitude_m: float = Field(0.0, ge=0.0, le=1.0, description="of its vibration")
-    frequency_hz: float = Field(1.0, ge=0.01, le=500.0)
+    frequency_hz: float = Field(1.0, ge=0.01, le=500.0, description="of its vibration")
     axis: Vector = Field((1.0, 0.0, 0.0), description="along which it vibrates, of any length")
     radius_m: float = Field(0.0, ge=0.0, le=5.0, description="of a level circle about position_m")
     turn_rate_hz: float = Field(0.0, ge=-20.0, le=20.0, description="positive: counter-clockwise from above")
@@ -106,14 +106,14 @@ class _PointMover:
 
 
 class ReferenceArm(MoverPart):
-    """The box arm that sensors' minor motion is measured with, turning level to and fro. [R: NEMA WD 7]"""
+    """The box arm of 38 cm with which NEMA WD 7 measures minor motion; it turns level to and fro."""
 
     kind: Literal["reference_arm"] = "reference_arm"
     label: ClassVar[str] = "reference arm"
 
     position_m: Vector = Field(description="of its hinge; the standard says 0.914 m high")
     heading_deg: float = Field(0.0, ge=-720.0, le=720.0, description="of the middle between its end stops")
-    turn_deg_s: float = Field(90.0, ge=5.0, le=180.0)
+    turn_deg_s: float = Field(90.0, ge=5.0, le=180.0, description="how fast it turns")
     between_deg: float = Field(90.0, ge=10.0, le=180.0, description="its end stops")
     rest_s: float = Field(1.0, ge=0.0, le=600.0, description="at each end stop")
     target_strength_db: float = Field(-24.0, ge=-60.0, le=0.0, description="of the whole arm at 1 m")

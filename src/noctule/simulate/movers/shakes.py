@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from noctule.simulate.ambient.band_noise import BandNoise
 from noctule.simulate.parts import (
@@ -40,9 +40,11 @@ class DeviceVibration(MoverPart):
     kind: Literal["device_vibration"] = "device_vibration"
     label: ClassVar[str] = "vibration"
 
-    frequency_hz: float = Field(50.0, ge=10.0, le=300.0)
+    frequency_hz: float = Field(50.0, ge=10.0, le=300.0, description="of its strongest line")
     excursion_um: float = Field(2.0, ge=0.0, le=200.0, description="peak, of its strongest line")
-    harmonics: int = Field(3, ge=1, le=6)
+    harmonics: int = Field(
+        3, ge=1, le=6, description="how many lines, the strongest included; none from 380 Hz on"
+    )
 
     def mover(self, rng: np.random.Generator) -> Mover:
         return Nothing()
@@ -79,10 +81,24 @@ class Bump(MoverPart):
     kind: Literal["bump"] = "bump"
     label: ClassVar[str] = "bump"
 
-    at_s: _TIMES = Field((2.0,), max_length=100)
+    at_s: _TIMES = Field(
+        (2.0,), max_length=100, description="when; from_s and to_s follow, and only tell the truth"
+    )
     excursion_mm: float = Field(0.3, ge=0.0, le=10.0, description="peak")
-    frequency_hz: float = Field(12.0, ge=2.0, le=60.0)
-    decay_s: float = Field(0.4, ge=0.05, le=3.0)
+    frequency_hz: float = Field(12.0, ge=2.0, le=60.0, description="at which the table swings")
+    decay_s: float = Field(0.4, ge=0.05, le=3.0, description="falls to 37 % within this")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _told(cls, given: Any) -> Any:
+        """Where nothing else is said, it moves from the first blow until the last has died away."""
+        fields = given if isinstance(given, dict) else {}
+        at_s, decay_s = fields.get("at_s", (2.0,)), fields.get("decay_s", 0.4)
+        if not isinstance(at_s, list | tuple) or not at_s:
+            return given
+        if not all(isinstance(one, int | float) for one in (*at_s, decay_s)):
+            return given  # what is wrong is said of the field itself
+        return {"from_s": max(min(at_s), 0.0), "to_s": max(max(at_s), 0.0) + 4.0 * decay_s, **given}
 
     def mover(self, rng: np.random.Generator) -> Mover:
         return Nothing()
@@ -110,8 +126,6 @@ class Bump(MoverPart):
         decay_s = rng.uniform(0.2, 1.0)
         return cls(
             at_s=at_s,
-            from_s=at_s[0],
-            to_s=at_s[-1] + 4.0 * decay_s,
             excursion_mm=10.0 ** rng.uniform(-1.3, 0.5),
             frequency_hz=rng.uniform(5.0, 30.0),
             decay_s=decay_s,
@@ -124,14 +138,14 @@ class PhoneOnTable(MoverPart):
     kind: Literal["phone_on_table"] = "phone_on_table"
     label: ClassVar[str] = "phone"
 
-    position_m: Vector
-    frequency_hz: float = Field(165.0, ge=80.0, le=280.0)
+    position_m: Vector = Field(description="of the telephone")
+    frequency_hz: float = Field(165.0, ge=80.0, le=280.0, description="of its motor")
     excursion_um: float = Field(100.0, ge=0.0, le=1000.0, description="of the telephone, peak")
     device_excursion_um: float = Field(3.0, ge=0.0, le=100.0, description="of the device, peak")
     noise_db_spl: float = Field(25.0, ge=-10.0, le=70.0, description="at 1 m, 18 to 60 kHz")
-    rings_s: float = Field(0.5, ge=0.05, le=5.0)
-    pauses_s: float = Field(0.5, ge=0.05, le=10.0)
-    target_strength_db: float = Field(-32.0, ge=-60.0, le=0.0)
+    rings_s: float = Field(0.5, ge=0.05, le=5.0, description="vibrates so long")
+    pauses_s: float = Field(0.5, ge=0.05, le=10.0, description="and rests so long, in turns")
+    target_strength_db: float = Field(-32.0, ge=-60.0, le=0.0, description="of the telephone at 1 m")
 
     def mover(self, rng: np.random.Generator) -> Mover:
         return _Phone(self)
