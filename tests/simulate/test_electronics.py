@@ -207,7 +207,7 @@ def test_automatic_gain_takes_its_share_of_a_level_back(
 ) -> None:
     """On paper: out = in + 0.6·(target - in), whatever the time constants, and on both roads.
 
-    The full-rate chain used to follow the rectified wave as if it were the envelope: 1 to 4 dB apart.
+    The full-rate chain used to follow the rectified wave as if it were the envelope: 1 to 3 dB apart.
     """
     electronics = AGC.model_copy(update={"agc_attack_s": attack_s, "agc_release_s": release_s})
     amplitude = 10.0 ** (level_dbfs / 20.0)

@@ -131,7 +131,8 @@ def test_moving_air_turns_a_walls_echo_by_its_length() -> None:
 
 def test_wind_comes_and_goes_with_the_fan_that_makes_it() -> None:
     scene = parse_scene(
-        'carrier_hz = 40000\n[[mover]]\nkind = "floor_fan"\nposition_m = [3.0, 2.0, 1.0]\nfrom_s = 10\nto_s = 20\n'
+        'carrier_hz = 40000\n[[mover]]\nkind = "floor_fan"\nposition_m = [3.0, 2.0, 1.0]\n'
+        "from_s = 10\nto_s = 20\n"
     )
     still, before, running, after = World(scene, 0.0).airflow_mps(np.array([0.0, 9.9, 16.0, 40.0]))
     assert still == before == after == pytest.approx(scene.room.airflow_mps)

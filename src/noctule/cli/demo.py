@@ -68,8 +68,8 @@ def demo(
 ) -> int:
     """Sense live in a simulated room: somebody comes in, sits down, a fan and music start, she leaves.
 
-    The sensor is the one of `noctule run`; only the sound card is a room in numbers. Exit status: 0, or 2 for
-    a scene that cannot be.
+    The sensor is the one of `noctule run`; only the sound card is a room in numbers. Its records say under
+    `truth` what really happens. Exit status: 0, or 2 for a scene that cannot be.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from noctule.core.settings import load_settings
@@ -92,7 +92,7 @@ def demo(
         if jsonl:
             from noctule.cli._output import JsonLines
 
-            sinks.append(stack.enter_context(JsonLines(jsonl, append=True)).write)
+            sinks.append(_with_truth(room, stack.enter_context(JsonLines(jsonl, append=True)).write))
         sensor = _sensor(settings, room)
         from noctule.cli.run import all_of, stopped_by_signals
 
@@ -107,6 +107,15 @@ def _sensor(settings: Settings, room: LiveRoom) -> LiveSensor:
     from noctule.simulate.live import SimulatedCard
 
     return make_sensor(settings, DuplexStream(settings.audio, SimulatedCard(room)))
+
+
+def _with_truth(room: LiveRoom, sink: Sink) -> Sink:
+    """Each record with what is true when it is given."""
+
+    def give(record: Mapping[str, object]) -> None:
+        sink({**record, "truth": room.truth().to_json()})
+
+    return give
 
 
 def _steps() -> list[Step]:
@@ -151,10 +160,14 @@ def _tour(room: LiveRoom, steps: list[Step], show: _Picture) -> Callable[[Mappin
         while left and room.now_s >= left[0][0]:
             _, said, act = left.pop(0)
             show.say(said)
-            # music has to be composed, and a record must not wait for that
-            threading.Thread(target=act, args=(room,), daemon=True).start()
+            _aside(act, room)
 
     return walk_on
+
+
+def _aside(act: Callable[[LiveRoom], None], room: LiveRoom) -> None:
+    """Music has to be composed, and a record must not wait for that."""
+    threading.Thread(target=act, args=(room,), daemon=True).start()
 
 
 class _Picture:

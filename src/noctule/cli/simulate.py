@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from noctule.simulate.scenes import Scene
 
 AUDIO_SUFFIXES = (".wav", ".flac")
+#: Bytes of samples; the sizes in its header have 32 bits.
+LARGEST_WAV = 4.2e9
 
 
 def simulate(
@@ -47,38 +51,81 @@ def simulate(
 ) -> int:
     """Render a simulated room, and write beside it what really happened there.
 
-    OUT.truth.jsonl holds a record every 0.1 s: who is where, what moves, what sounds, whether music plays. A
-    drawn scene is written as OUT.scene.toml. Exit status: 0 written, 2 the scene is impossible or unreadable.
+    OUT.truth.jsonl holds a record every 0.1 s, in the time of the samples: who is where, what moves, what
+    sounds, whether music plays. A drawn scene is written as OUT.scene.toml. Nothing is left of what was
+    interrupted. Exit status: 0 written, 2 the scene is impossible, or the output cannot be written.
     """
-    from noctule.simulate.render import render
     from noctule.simulate.sampler import draw_scene
-    from noctule.simulate.scenes import read_scene, scene_text
-    from noctule.simulate.truth import instants
+    from noctule.simulate.scenes import read_scene
 
     if (scene is None) == (draw is None):
         raise NoctuleError("say which scene: a file, or --draw SEED")
     if out is None and not check:
         raise NoctuleError("say where to: -o OUT")
-    drawn = draw_scene(draw) if draw is not None else None
-    world = drawn or read_scene(scene)  # type: ignore[arg-type]
+    world = read_scene(scene) if scene is not None else draw_scene(draw or 0)
     if check or out is None:
         print(f"{scene or f'scene {draw}'}: possible: {_summary(world)}")
         return 0
-    as_audio = out.suffix.lower() in AUDIO_SUFFIXES
-    stem = out.with_suffix("") if as_audio or out.suffix.startswith(".sigmf") else out
-    truth_path, scene_path = (stem.with_name(f"{stem.name}.{end}") for end in ("truth.jsonl", "scene.toml"))
-    _refuse_existing([truth_path, *([scene_path] if drawn else []), *([out] if as_audio else [])], force)
-
-    rendered = render(world, "audio" if as_audio else "baseband", workers or os.cpu_count() or 1)
-    if as_audio:
-        _write_audio(out, rendered, world, force)
-    else:
-        _write_baseband(out, rendered, world, sample_format, force)
-    _write_truth(truth_path, [one.to_json() for one in instants(world)])
-    if drawn:
-        scene_path.write_text(scene_text(world), encoding="utf-8")
-    print(f"saved {out}: {_summary(world)}; truth in {truth_path}")
+    files = _Files.of(out, with_scene=scene is None)
+    if files.audio:
+        _refuse_format(out, world)
+    _refuse_existing(files.all, force)
+    with _together(files.all) as part, _sigterm_interrupts():
+        _write(files, part, world, workers or _workers(world, files.audio), sample_format)
+    print(f"saved {files.samples[-1]}: {_summary(world)}; truth in {files.truth}")
     return 0
+
+
+def _workers(world: Scene, audio: bool) -> int:
+    """One for each core, where there is enough to do: to start costs some seconds."""
+    return max(1, min(os.cpu_count() or 1, int(world.duration_s / (20.0 if audio else 100.0))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What is written: samples (one file of audio, or the two of a recording), truth, and a drawn scene."""
+
+    audio: bool
+    samples: tuple[Path, ...]
+    truth: Path
+    scene: Path | None
+
+    @classmethod
+    def of(cls, out: Path, with_scene: bool) -> _Files:
+        if out.is_dir():
+            raise NoctuleError(f"{out}: is a folder; name a file in it")
+        audio = out.suffix.lower() in AUDIO_SUFFIXES
+        stem = out.with_suffix("") if audio or out.suffix.startswith(".sigmf") else out
+
+        def beside(ending: str) -> Path:
+            return stem.with_name(f"{stem.name}.{ending}")
+
+        samples = (out,) if audio else (beside("sigmf-data"), beside("sigmf-meta"))
+        return cls(audio, samples, beside("truth.jsonl"), beside("scene.toml") if with_scene else None)
+
+    @property
+    def all(self) -> list[Path]:
+        return [*self.samples, self.truth, *([self.scene] if self.scene else [])]
+
+
+def _write(
+    files: _Files,
+    part: dict[Path, Path],
+    world: Scene,
+    workers: int,
+    sample_format: Literal["cf32", "ci16"],
+) -> None:
+    from noctule.simulate.render import render
+    from noctule.simulate.scenes import scene_text
+
+    if files.scene:
+        part[files.scene].write_text(scene_text(world), encoding="utf-8")
+    _write_truth(part[files.truth], world)
+    rendered = render(world, "audio" if files.audio else "baseband", workers)
+    if files.audio:
+        _write_audio(part[files.samples[0]], rendered, world)
+    else:
+        _write_baseband(part[files.samples[0]], rendered, world, sample_format)
 
 
 def _summary(world: Scene) -> str:
@@ -97,6 +144,63 @@ def _refuse_existing(paths: Iterable[Path], force: bool) -> None:
             raise NoctuleError(f"{path}: exists already; choose another name or replace it (--force)")
 
 
+def _refuse_format(out: Path, world: Scene) -> None:
+    bits, channels = world.electronics.bits, len(world.device.transducers(world.carrier_hz).microphones_m)
+    if out.suffix.lower() == ".flac":
+        if bits == 32:
+            raise NoctuleError(
+                f"{out}: FLAC holds no 32-bit samples: write .wav, or set electronics.bits to 24"
+            )
+        return
+    size = world.duration_s * world.sample_rate_hz * channels * bits / 8
+    if size > LARGEST_WAV:
+        raise NoctuleError(
+            f"{out}: would be {size / 1e9:.1f} GB, and WAV ends at 4.2 GB: write .flac or baseband, or less"
+        )
+
+
+@contextlib.contextmanager
+def _together(paths: list[Path]) -> Iterator[dict[Path, Path]]:
+    """Other names for files until all of them are whole: half of them must not pass for a scene.
+
+    They are there from the start, so that what cannot be written is said before an hour of rendering.
+    """
+    part = {path: path.with_name(f".part.{path.name}") for path in paths}
+    try:
+        for one in part.values():
+            one.open("wb").close()
+        yield part
+        for path in paths:  # no old file may lie beside a new one
+            path.unlink(missing_ok=True)
+        for path, one in part.items():
+            one.replace(path)
+    except (OSError, NoctuleError) as error:
+        said = str(error)
+        if isinstance(error, OSError):
+            said = f"{error.filename or paths[0]}: cannot be written ({(error.strerror or said).lower()})"
+        for path, one in part.items():
+            said = said.replace(str(one), str(path))
+        raise NoctuleError(said.split("; the first")[0]) from None  # nothing is kept
+    finally:
+        for one in part.values():
+            with contextlib.suppress(OSError):
+                one.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """As Ctrl-C does: else half-written files and workers stay."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _progress(rendered: Rendered) -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -109,7 +213,7 @@ def _progress(rendered: Rendered) -> Iterator[Any]:
     with progress:
         task = progress.add_task("rendering", total=rendered.count, speed="")
         done = 0
-        for samples in rendered:
+        for samples in _piece_by_piece(rendered):
             yield samples
             done += len(samples)
             elapsed_s = progress.tasks[0].elapsed or 0.0
@@ -117,8 +221,25 @@ def _progress(rendered: Rendered) -> Iterator[Any]:
             progress.update(task, completed=done, speed=speed)
 
 
+def _piece_by_piece(rendered: Rendered) -> Iterator[Any]:
+    """Ctrl-C waits for the end of a piece. Workers, started meanwhile, inherit that they never hear of it."""
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # what it starts with unblocks signals
+    pieces = iter(rendered)
+    while True:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            piece = next(pieces, None)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if piece is None:
+            return
+        yield piece
+
+
 def _write_baseband(
-    out: Path, rendered: Rendered, world: Scene, sample_format: Literal["cf32", "ci16"], force: bool
+    out: Path, rendered: Rendered, world: Scene, sample_format: Literal["cf32", "ci16"]
 ) -> None:
     from noctule.core.frames import BasebandBlock
     from noctule.dataset import BasebandWriter
@@ -134,48 +255,44 @@ def _write_baseband(
         description="simulated",
         hardware=f"simulated {world.device.shape}",
         details={"audio_rate_hz": world.sample_rate_hz, "scene": world.model_dump(mode="json")},
-        overwrite=force,
+        overwrite=True,
     ) as writer:
         for samples in _progress(rendered):
             writer.write(BasebandBlock(samples, rendered.rate_hz, world.carrier_hz, first))
             first += len(samples)
         for span in spans(world):
-            start = round(span.start_s * rendered.rate_hz)
-            count = min(round(span.stop_s * rendered.rate_hz), first) - start
-            if count > 0:
-                writer.annotate(span.label, start, count, span.comment)
+            start, stop = (
+                min(round(_stream_s(world, one) * rendered.rate_hz), first)
+                for one in (span.start_s, span.stop_s)
+            )
+            if start < stop:
+                writer.annotate(span.label, start, stop - start, span.comment)
 
 
-def _write_audio(out: Path, rendered: Rendered, world: Scene, force: bool) -> None:
-    """Under another name until it is whole: half a file must not pass for one."""
+def _write_audio(out: Path, rendered: Rendered, world: Scene) -> None:
     import soundfile
 
     subtype = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}[world.electronics.bits]
-    if out.suffix.lower() == ".flac" and subtype == "FLOAT":
-        raise NoctuleError(f"{out}: FLAC holds no 32-bit samples: write .wav, or set electronics.bits to 24")
-    part = out.with_name(f".{out.name}.part")
+    form = out.suffix[1:].upper()
     try:
         with soundfile.SoundFile(
-            part,
-            "w",
-            round(rendered.rate_hz),
-            rendered.microphones,
-            subtype,
-            format=out.suffix[1:].upper(),
+            out, "w", round(rendered.rate_hz), rendered.microphones, subtype, format=form
         ) as file:
             for samples in _progress(rendered):
                 file.write(samples)
-        os.replace(part, out)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise NoctuleError(f"{out}: cannot be written: {error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    except soundfile.SoundFileError as error:  # the library does not say which
+        raise NoctuleError(f"{out}: cannot be written (is the disk full? {error})") from None
 
 
-def _write_truth(path: Path, records: list[dict[str, Any]]) -> None:
+def _write_truth(path: Path, world: Scene) -> None:
     from noctule.cli._output import JsonLines
+    from noctule.simulate.truth import instants
 
     with JsonLines(path) as lines:
-        for record in records:
-            lines.write(record)
+        for one in instants(world):
+            lines.write(one.to_json() | {"t": round(_stream_s(world, one.t), 6)})
+
+
+def _stream_s(world: Scene, scene_s: float) -> float:
+    """A moment of the scene in the time of its samples, some of which may be lost."""
+    return world.electronics.arrives_s(scene_s, world.sample_rate_hz)

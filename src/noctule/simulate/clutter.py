@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from noctule.simulate.medium import Airflow, Medium, MovingAir
 from noctule.simulate.parts import Displacement, FloatArray, generator
@@ -85,16 +86,23 @@ class StillField:
         if self._envelope is None and self._device_motion_m is None:  # nothing but slow air
             slow_s = slow_times(first_sample, count, self._band, AIR_HZ)
             slow = np.asarray(sum(group.at(slow_s) for group in self._groups))
-            at = (np.arange(first_sample, first_sample + count) / self._band.rate_hz - slow_s[0]) * AIR_HZ
-            left = at.astype(np.intp)
-            part = (at - left).astype(np.float32)[:, None]
-            slow = slow.astype(np.complex64)
-            np.add(slow[left], part * (slow[left + 1] - slow[left]), out=out)
+            first = (first_sample / self._band.rate_hz - slow_s[0]) * AIR_HZ
+            _join(slow, first, AIR_HZ / self._band.rate_hz, out)
             return out
         out[:] = 0.0
         for group in self._groups:
             out += group.pressure(first_sample, count, self._envelope, self._device_motion_m)
         return out
+
+
+@njit(cache=True)
+def _join(slow, first, step, out):  # type: ignore[no-untyped-def]
+    """Straight lines between the rows of `slow`, which are one apart; output n lies at first + n·step."""
+    for m in range(out.shape[1]):
+        for n in range(out.shape[0]):
+            at = first + n * step
+            left = int(at)
+            out[n, m] = slow[left, m] + (at - left) * (slow[left + 1, m] - slow[left, m])
 
 
 class _Group:

@@ -99,7 +99,7 @@ class SoundField:
         size = self._size * self._decimation
         spectrum = np.zeros((len(self._bins), len(self._microphones_m)), np.complex128)
         for n in self._heard(number):
-            wave = np.fft.rfft(self._sounds[n].waveform(self._audio_rate_hz, start, size))
+            wave = np.fft.rfft(self._sounds[n].waveform(self._audio_rate_hz, start, size).astype(np.float32))
             spectrum += wave[self._bins][:, None] * self._response(n)
         wanted = slice(self._before, self._before + self._segment)
         if self._kept is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from noctule.simulate.parts import FloatArray, generator
 
@@ -21,8 +22,8 @@ class BandNoise:
 
     def __init__(self, density: Callable[[FloatArray], FloatArray], seed: int) -> None:
         self._density, self._seed = density, seed
-        self._kept: dict[tuple[int, int], FloatArray] = {}
-        self._shapes: dict[int, tuple[FloatArray, FloatArray]] = {}
+        self._kept: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
+        self._shapes: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
 
     def samples(self, rate_hz: float, first_sample: int, count: int) -> FloatArray:
         """`(count,)` pascal for a density in Pa2/Hz, one-sided."""
@@ -35,7 +36,7 @@ class BandNoise:
                 out[low:high] += self._segment(hop, index)[low - start : high - start]
         return out
 
-    def _segment(self, hop: int, index: int) -> FloatArray:
+    def _segment(self, hop: int, index: int) -> npt.NDArray[np.float32]:
         key = (hop, index)
         if key not in self._kept:
             while len(self._kept) >= _SEGMENTS_KEPT:
@@ -43,18 +44,19 @@ class BandNoise:
             self._kept[key] = self._make(hop, index)
         return self._kept[key]
 
-    def _make(self, hop: int, index: int) -> FloatArray:
+    def _make(self, hop: int, index: int) -> npt.NDArray[np.float32]:
         spread, window = self._shape(hop)
         rng = generator(self._seed, index)
-        bins = rng.standard_normal((hop, 2), dtype=np.float32).astype(np.float64).view(np.complex128)[:, 0]
+        bins = rng.standard_normal((hop, 2), dtype=np.float32).view(np.complex64)[:, 0]
         bins[0] = 0.0
-        return np.fft.irfft(bins * spread, 2 * hop) * window
+        wave = np.fft.irfft(bins * spread, 2 * hop).astype(np.float32, copy=False)
+        return wave * window
 
-    def _shape(self, hop: int) -> tuple[FloatArray, FloatArray]:
+    def _shape(self, hop: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         if hop not in self._shapes:
             bin_hz = 0.5 / HOP_S
             # a bin of two unit normals has power 2·(2·spread / 2·hop)²/2 = density·bin_hz
             spread = hop * np.sqrt(self._density(np.arange(hop, dtype=np.float64) * bin_hz) * bin_hz)
             window = np.sin(np.pi * (np.arange(2 * hop) + 0.5) / (2 * hop))
-            self._shapes[hop] = spread, window
+            self._shapes[hop] = spread.astype(np.float32), window.astype(np.float32)
         return self._shapes[hop]

@@ -1,0 +1,235 @@
+"""`noctule demo` on a clock of our own: what is said, shown, recorded, and true."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from noctule.cli import demo as demo_module
+from noctule.cli import main
+from noctule.simulate import live
+from noctule.simulate.live import LiveRoom, SimulatedCard
+from noctule.simulate.scenes import parse_scene
+
+#: Somebody comes in from behind the wall after two seconds, of themselves.
+HOME = """\
+carrier_hz = 20000
+sample_rate_hz = 48000
+
+[device]
+microphones = 1
+position_m = [0.3, 2.0, 1.1]
+
+[[person]]
+name = "Ben"
+start = [5.8, 2.0]
+heading_deg = 180
+from_s = 2
+does = [{ do = "walk", to = [1.5, 2.0] }]
+"""
+
+
+@dataclass
+class Clock:
+    """Time passes while somebody sleeps, and at no other time."""
+
+    now_s: float = 100.0
+    slept: list[float] = field(default_factory=list)
+    at_each: Callable[[Clock], None] = lambda clock: None
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.slept.append(seconds)
+        self.at_each(self)
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The room's card on this clock, and things that happen as soon as they are said."""
+    clock = Clock()
+    monkeypatch.setattr(live, "SimulatedCard", lambda room: SimulatedCard(room, clock, clock.sleep))
+    monkeypatch.setattr(demo_module, "_aside", lambda act, room: act(room))
+    return clock
+
+
+@pytest.fixture
+def demo(clock: Clock, capfd: pytest.CaptureFixture[str]) -> Command:
+    def run(*arguments: object) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            main(["demo", *map(str, arguments)])
+        assert isinstance(ended.value.code, int)
+        return Done(ended.value.code, *capfd.readouterr())
+
+    return run
+
+
+def test_somebody_who_comes_in_is_present(demo: Command, clock: Clock) -> None:
+    """Nobody until she is told to come, then truth and sensor agree; and no second is really waited for."""
+    done = demo("--quiet", "--seconds", 9, "--jsonl", "-")
+    assert done.returncode == 0
+    assert sum(clock.slept) == pytest.approx(9.0, abs=1.5)
+    assert "Ada comes in" in done.stderr
+    before = [one for one in done.records if one["t"] < 3.0]
+    after = [one for one in done.records if one["t"] > 7.0]
+    assert len(before) > 10
+    assert not any(one["presence"] or one["truth"]["presence"] for one in before)
+    assert all(one["presence"] and one["truth"]["presence"] for one in after)
+    walking = [one for one in done.records if one["truth"]["motion"] == "major"]
+    assert np.mean([one["motion"] == "major" for one in walking]) > 0.5
+    (ada,) = after[-1]["truth"]["people"]
+    assert (ada["name"], ada["inside"]) == ("Ada", True)
+    assert all(abs(one["t"] - one["truth"]["t"]) < 0.5 for one in done.records)
+    assert {one["carrier_hz"] for one in done.records} == {40000.0}
+
+
+def test_a_room_of_ones_own_has_no_tour(demo: Command, tmp_path: Path) -> None:
+    (tmp_path / "home.toml").write_text(HOME)
+    done = demo("--quiet", "--seconds", 6, "--jsonl", "-", "--scene", tmp_path / "home.toml")
+    assert done.returncode == 0
+    assert " s  " not in done.stderr  # nothing is told to anybody
+    assert not done.records[0]["presence"]
+    assert done.records[-1]["presence"]
+    assert done.records[-1]["truth"]["people"][0]["name"] == "Ben"
+    assert {one["carrier_hz"] for one in done.records} == {20000.0}
+
+
+def test_records_are_appended(demo: Command, tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"t": 0}\n')
+    assert demo("--quiet", "--seconds", 1.5, "--jsonl", path).returncode == 0
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines[0] == {"t": 0}
+    assert len(lines) > 5
+    assert "truth" in lines[-1]
+
+
+@pytest.mark.parametrize("path", ["/nowhere/records.jsonl", "/dev/full"])
+def test_records_that_cannot_be_written_are_one_line(demo: Command, path: str) -> None:
+    done = demo("--quiet", "--seconds", 3, "--jsonl", path)
+    assert done.returncode == 2
+    (complaint,) = [line for line in done.stderr.splitlines() if line.startswith("noctule: ")]
+    assert f"{path}: cannot be written" in complaint
+    assert "Traceback" not in done.stderr
+
+
+def test_a_scene_that_cannot_be_is_one_line(demo: Command, tmp_path: Path) -> None:
+    for text, says in (
+        (HOME.replace("carrier_hz = 20000", "carrier_hz = 23900"), "home.toml:1: "),
+        ("duration_s = what", "not valid TOML"),
+    ):
+        (tmp_path / "home.toml").write_text(text)
+        done = demo("--scene", tmp_path / "home.toml")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert says in done.stderr
+    assert "No such file" in demo("--scene", tmp_path / "none.toml").stderr
+
+
+def test_ctrl_c_ends_it_gently(demo: Command, clock: Clock) -> None:
+    """In the middle of the tour; nothing but what was said is told."""
+
+    def interrupt(clock: Clock) -> None:
+        if len(clock.slept) == 60:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    clock.at_each = interrupt
+    done = demo("--quiet", "--seconds", 60)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert sum(clock.slept) < 20.0
+
+
+def test_a_terminal_shows_the_floor_the_truth_and_the_sensor(
+    demo: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes anything for a terminal then
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    done = demo("--seconds", 6)
+    assert done.returncode == 0
+    assert done.stdout == ""
+    for sign in ("◉", "●", "░", "┌", "true", "sensed", "nobody", "Ada comes in"):
+        assert sign in done.stderr
+
+
+def test_the_floor_from_above() -> None:
+    """North is up: a place's column follows x, its row falls with y; who is outside is not drawn."""
+    scene = parse_scene(
+        HOME
+        + """
+[[person]]
+name = "Eve"
+start = [4.95, 3.9]
+[room]
+size_m = [5.0, 4.0, 2.5]
+[[room.furniture]]
+corner_m = [0.0, 0.0, 0.0]
+size_m = [1.0, 0.5, 0.5]
+[[mover]]
+kind = "floor_fan"
+position_m = [2.5, 2.0, 1.0]
+"""
+    )
+    room = LiveRoom(scene)
+    plan = demo_module._plan(room, room.truth(), columns=40)
+    rows = [line[3:-1] for line in plan[1:-1]]  # without the edge
+    assert len(rows) == 16
+    assert plan[0] == "  ┌" + "─" * 40 + "┐"
+    assert rows[0].endswith("[bold green]●[/]")  # Eve in the far corner
+    assert sum(row.count("●") for row in rows) == 1  # Ben is outside
+    assert rows[-1].startswith("[dim]░[/]" * 8 + " ")
+    middle = rows[8]
+    assert middle.startswith("  [cyan]◉[/]")
+    assert "✻" in middle
+    assert not any("░" in row for row in rows[:13])
+
+
+@pytest.mark.slow
+def test_the_whole_tour(demo: Command) -> None:
+    """She comes, sits and reads; fan and music start and stop; she leaves. Nobody waits for 62 seconds."""
+    done = demo("--quiet", "--jsonl", "-")
+    assert done.returncode == 0
+    said = [line for line in done.stderr.splitlines() if " s  " in line]
+    assert len(said) == 9
+    for line, (at_s, text, _) in zip(said, demo_module._steps(), strict=True):
+        assert text in line
+        assert float(line.split()[0]) == pytest.approx(at_s, abs=0.3)
+
+    def during(low_s: float, high_s: float) -> list[dict[str, Any]]:
+        return [one for one in done.records if low_s < one["truth"]["t"] < high_s]
+
+    assert done.records[-1]["t"] > 61.0
+    assert not any(one["presence"] for one in during(0.0, 3.0))
+    assert all(one["presence"] for one in during(8.0, 24.0))
+    assert {one["truth"]["motion"] for one in during(20.0, 31.0)} <= {"minor", "none"}
+    assert all("fan" in one["truth"]["moving"] for one in during(33.0, 44.0))
+    assert all(one["truth"]["music"] for one in during(41.5, 44.5))
+    assert not any(one["truth"]["music"] or one["truth"]["moving"] for one in during(46.0, 62.0))
+    # somebody who leaves is noticed again, whatever became of her while she read
+    assert all(one["presence"] and one["truth"]["presence"] for one in during(49.5, 51.5))
+    assert not any(one["truth"]["presence"] for one in during(56.0, 62.0))
+    assert not any(one["fault"] for one in during(8.0, 31.0))
