@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 BIN := .venv/bin
 PRODUCT := .venv/product-is-set-up
+LAB := .venv/lab-is-set-up
 SOUND_SERVERS := .venv/tests-are-set-up
 # two cores: more BLAS threads than that only wait for each other
 export OPENBLAS_NUM_THREADS := 1
@@ -19,6 +20,9 @@ setup: $(PRODUCT) ## Python environment in .venv, PortAudio
 $(PRODUCT): constraints.txt pyproject.toml scripts/setup.sh
 	@scripts/setup.sh product
 
+$(LAB): $(PRODUCT)
+	@scripts/setup.sh lab
+
 # Not a file target: where the sound servers cannot be installed there is no stamp, and no failure either.
 .PHONY: sound-servers
 sound-servers: $(PRODUCT)
@@ -27,7 +31,7 @@ sound-servers: $(PRODUCT)
 demo: $(PRODUCT) ## the live sensor on a simulated room, in the terminal; no hardware needed
 	@$(BIN)/noctule demo
 
-test: $(PRODUCT) sound-servers lint types arch ## everything CI checks
+test: $(PRODUCT) $(LAB) sound-servers lint types arch ## everything CI checks
 	@if [ "$${CI:-}" = true ] || [ -e $(SOUND_SERVERS) ]; then export NOCTULE_REQUIRE_SOUNDSERVERS=1; fi; \
 	$(BIN)/python -m pytest $(PYTEST)
 
@@ -35,7 +39,7 @@ lint: $(PRODUCT) ## ruff: style and likely mistakes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(PRODUCT) ## mypy
+types: $(PRODUCT) $(LAB) ## mypy
 	$(BIN)/mypy
 
 arch: $(PRODUCT) ## import layers, and what tests/test_project.py promises about the project

@@ -6,8 +6,9 @@ cd "$(dirname "$0")/.."
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 "${PYTHON:-python3}" -m venv "$fresh"
-"$fresh/bin/python" -m pip install -q -e '.[dev]'
+"$fresh/bin/python" -m pip install -q -e '.[dev,train]'
 {
-  echo '# What `pip install -e .[dev]` resolved to in a fresh environment (`make lock` writes it anew).'
-  "$fresh/bin/python" -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==[^ ]+$'
+  echo '# What `pip install -e .[dev,train]` resolved to in a fresh environment (`make lock` writes it anew).'
+  # 2.13.0+cpu and 2.13.0+cu13 are builds of one version
+  "$fresh/bin/python" -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==[^ ]+$' | sed 's/+.*//'
 } >constraints.txt

@@ -2,6 +2,7 @@
 # Everything noctule needs on a Debian machine. Run it as often as you like.
 #
 #   scripts/setup.sh          Python environment in .venv, PortAudio
+#   scripts/setup.sh lab      PyTorch and what trains, exports and evaluates models
 #   scripts/setup.sh tests    the sound servers that the integration tests start
 #
 # As root, or with sudo, missing system packages are installed. Without either it says which ones are
@@ -106,6 +107,12 @@ setup_product() {
   touch .venv/product-is-set-up
 }
 
+setup_lab() {
+  say "what trains models, PyTorch above all; takes about a minute"
+  .venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,train]'
+  touch .venv/lab-is-set-up
+}
+
 setup_tests() {
   install_packages "for the tests on real sound servers" "${TEST_PACKAGES[@]}" || {
     say "going on without: those tests will be skipped"
@@ -116,6 +123,7 @@ setup_tests() {
 
 case "${1:-product}" in
   product) setup_product ;;
+  lab) setup_lab ;;
   tests) setup_tests ;;
-  *) say "unknown part '$1': product or tests"; exit 2 ;;
+  *) say "unknown part '$1': product, lab or tests"; exit 2 ;;
 esac

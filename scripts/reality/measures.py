@@ -47,7 +47,7 @@ class Picture:
 class Figures:
     """What a walk looks like in numbers; NaN where a recording does not tell.
 
-    echo_db : power of everything faster than the slowest that counts against the carrier, median of the moving frames.
+    echo_db : power of everything quick enough to count against the carrier, median of the moving frames.
     trunk_mps : the strongest velocity, median of the moving frames.
     extent_mps : 99 % of a frame's moving power is slower; upper quartile of the moving frames.
     width_mps : 80 % of it lies within a band so wide, median of the moving frames.

@@ -12,13 +12,37 @@ from noctule.presence.cfar import CfarDetector
 from noctule.presence.tracker import PresenceTracker
 
 
+def check_detector(settings: Settings) -> None:
+    """Raise NoctuleError now, before anything sounds, where `make_detector` would later."""
+    if settings.model.detector == "network":
+        from noctule.model.zoo import load_model
+
+        load_model(settings.model.name, settings.features.digest()).file()
+
+
+def make_detector(settings: Settings, extractor: FeatureExtractor) -> Detector:
+    """The detector that the settings name, for the features of this extractor.
+
+    Raises
+    ------
+    NoctuleError
+        The model is missing, damaged, or was trained on other features.
+    """
+    if settings.model.detector == "cfar":
+        return CfarDetector(extractor.velocity_mps, extractor.hop_s, extractor.window_s)
+    from noctule.model.runtime import NetworkDetector
+    from noctule.model.zoo import load_model
+
+    return NetworkDetector(load_model(settings.model.name, settings.features.digest()))
+
+
 class SensingPipeline:
     """Blocks in, decisions out.
 
     Parameters
     ----------
     sample_rate_hz, baseband_rate_hz : rate of the audio, or of the baseband recording; give one.
-    detector : scores of features; None takes the model-free one.
+    detector : scores of features; None makes the one that the settings name.
 
     Attributes
     ----------
@@ -45,9 +69,7 @@ class SensingPipeline:
         )
         self.carrier_hz = carrier_hz
         self.latency_s = self.extractor.latency_s
-        self._detector = detector or CfarDetector(
-            self.extractor.velocity_mps, self.extractor.hop_s, self.extractor.window_s
-        )
+        self._detector = detector or make_detector(settings, self.extractor)
         self._tracker = PresenceTracker(settings.presence)
         self.features: FeatureBlock | None = None
 

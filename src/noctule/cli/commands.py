@@ -11,13 +11,17 @@ import typer
 
 #: command name -> module in this package; the module's function has the same name.
 COMMANDS = {
+    "dataset": "dataset",
     "demo": "demo",
     "devices": "devices",
     "doctor": "doctor",
+    "evaluate": "evaluate",
+    "export": "export",
     "record": "record",
     "replay": "replay",
     "run": "run",
     "simulate": "simulate",
+    "train": "train",
 }
 
 

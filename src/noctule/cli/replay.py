@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -37,6 +37,9 @@ def replay(
     microphones: Annotated[str | None, typer.Option(help="channels to use, counted from 0: 0,1,..")] = None,
     waterfall: Annotated[bool, typer.Option("--waterfall", help="draw velocity over time")] = False,
     pace: Annotated[float, typer.Option(min=0.0, help="times real time; 0: as fast as it goes")] = 0.0,
+    detector: Annotated[
+        Literal["cfar", "network"] | None, typer.Option(help="instead of the one in the settings")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="settings file (TOML)")] = None,
 ) -> int:
     """Say who moved in a recording.
@@ -46,8 +49,10 @@ def replay(
     from noctule.cli._output import JsonLines, OutputError
     from noctule.cli._waterfall import Waterfall
     from noctule.core.settings import load_settings
+    from noctule.pipeline import check_detector
 
-    settings = load_settings(config)
+    settings = load_settings(config, overrides={"model": {"detector": detector}})
+    check_detector(settings)
     wanted_hz, chosen = parse_carrier(carrier_hz), parse_microphones(microphones)
     failed = False
     with contextlib.ExitStack() as stack:

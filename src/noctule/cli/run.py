@@ -63,9 +63,10 @@ def run(
 def make_sensor(settings: Settings, stream: DuplexStream | None = None) -> LiveSensor:
     """The live sensor with its real parts; on another sound card than the machine's where one is given."""
     from noctule.calibrate.probe import probe_bandwidth
-    from noctule.pipeline import SensingPipeline
+    from noctule.pipeline import SensingPipeline, check_detector
     from noctule.service import LiveSensor
 
+    check_detector(settings)
     return LiveSensor(
         settings,
         make_pipeline=lambda carrier_hz, sample_rate_hz, channels: SensingPipeline(

@@ -103,12 +103,24 @@ class PresenceSettings(_Section):
     hold_s: float = Field(2.0, ge=0.0, le=60.0, description="presence lasts at least so long")
 
 
+class ModelSettings(_Section):
+    """What turns features into scores."""
+
+    detector: Literal["cfar", "network"] = Field(
+        "cfar", description="model-free (cfar), or the trained network of `name`"
+    )
+    name: str = Field(
+        "people-1", min_length=1, description="a model that comes with noctule, or the path of a model folder"
+    )
+
+
 class Settings(_Section):
     """The whole tree."""
 
     audio: AudioSettings = AudioSettings()
     emit: EmitSettings = EmitSettings()
     features: FeatureSettings = FeatureSettings()
+    model: ModelSettings = ModelSettings()
     presence: PresenceSettings = PresenceSettings()
 
 

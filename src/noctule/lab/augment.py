@@ -1,0 +1,268 @@
+"""What may change in a crop without changing who moves, and the sum of two scenes.
+
+All of it works on the power in the units of the noise (1 is the floor), batch by batch: powers of independent
+echoes add, a weaker echo is a smaller share of the same noise. Every step takes and gives a `Sample`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from noctule.lab.crops import Batch
+from noctule.lab.shards import LOWEST_DB, STEP_DB
+
+_LOWEST = 10.0 ** (LOWEST_DB / 10.0)
+
+
+@dataclass(frozen=True)
+class Chances:
+    """How often each change is made to a crop, 0..1, and how far it goes."""
+
+    mirror: float = 0.5
+    stretch: float = 0.5
+    stretch_range: tuple[float, float] = (0.85, 1.18)
+    mix: float = 0.3
+    weaken: float = 0.3
+    weaken_db: float = 6.0
+    strengthen: float = 0.2
+    strengthen_db: float = 8.0
+    steady_lines: float = 0.15
+    dropped_bins: float = 0.1
+    bursts: float = 0.2
+    masked_frames: float = 0.15
+    narrow: float = 0.15
+    snr_jitter_db: float = 4.0
+
+    @classmethod
+    def none(cls) -> Chances:
+        off: dict[str, Any] = {one.name: 0.0 for one in fields(cls)}
+        return cls(**off | {"stretch_range": (1.0, 1.0)})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A batch on its way into the network; leading axes (batch, frames).
+
+    power : (batch, frames, bins), 1 is the noise floor. broadband_db, snr_db, weight : (batch, frames).
+    label : (batch, frames) bits. valid : (batch, bins).
+    """
+
+    power: Tensor
+    broadband_db: Tensor
+    snr_db: Tensor
+    label: Tensor
+    weight: Tensor
+    valid: Tensor
+
+    def network_inputs(self) -> tuple[Tensor, Tensor]:
+        """Log power and scalars as `MotionNetwork` takes them: invalid bins at 0 dB."""
+        power_db = 10.0 * torch.log10(self.power.clamp(min=_LOWEST))
+        power_db = power_db * self.valid[:, None]
+        share = self.valid.float().mean(dim=1)[:, None].expand_as(self.snr_db)
+        return power_db, torch.stack([self.broadband_db, self.snr_db, share], dim=-1)
+
+
+def as_sample(batch: Batch, device: str = "cpu") -> Sample:
+    """Decoded, on the device."""
+    table = 10.0 ** ((torch.arange(256) * STEP_DB + LOWEST_DB) / 10.0)
+    scalars = torch.from_numpy(np.array(batch.scalars)).to(device)
+    return Sample(
+        power=table.to(device)[torch.from_numpy(np.array(batch.power)).to(device).int()],
+        broadband_db=scalars[..., 0],
+        snr_db=scalars[..., 1],
+        label=torch.from_numpy(np.array(batch.label)).to(device).int(),
+        weight=torch.from_numpy(batch.weight).to(device),
+        valid=torch.from_numpy(np.array(batch.valid)).to(device),
+    )
+
+
+def augmented(one: Sample, other: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+    """`one` changed at random; some crops get the crop of `other` at the same place added."""
+    generator = torch.Generator(device=one.power.device).manual_seed(int(rng.integers(2**62)))
+    one = _mirror(one, chances, rng)
+    one = _stretch(one, chances, rng)
+    one = _mix(one, other, chances, rng)
+    one = _strengthen(one, chances, rng)
+    one = _weaken(one, chances, rng, generator)
+    one = _steady_lines(one, chances, rng)
+    one = _bursts(one, chances, rng, generator)
+    one = _replace_with_noise(one, chances, rng, generator)
+    one = _narrow(one, chances, rng)
+    shift = torch.from_numpy(rng.normal(0.0, 1.0, len(one.snr_db)).astype(np.float32)) * chances.snr_jitter_db
+    return replace(one, snr_db=one.snr_db + shift.to(one.snr_db.device)[:, None])
+
+
+def _chosen(one: Sample, chance: float, rng: np.random.Generator) -> Tensor:
+    """Indices of the crops that it happens to."""
+    return torch.from_numpy(np.flatnonzero(rng.random(len(one.weight)) < chance)).to(one.power.device)
+
+
+def _with_rows(whole: Tensor, chosen: Tensor, rows: Tensor) -> Tensor:
+    return whole.index_copy(0, chosen, rows)
+
+
+def _uniform(low: float, high: float, count: int, rng: np.random.Generator, like: Tensor) -> Tensor:
+    return torch.from_numpy(rng.uniform(low, high, count).astype(np.float32)).to(like.device)
+
+
+def _mirror(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+    """Who came now goes."""
+    chosen = _chosen(one, chances.mirror, rng)
+    return replace(
+        one,
+        power=_with_rows(one.power, chosen, one.power[chosen].flip(-1)),
+        valid=_with_rows(one.valid, chosen, one.valid[chosen].flip(-1)),
+    )
+
+
+def _stretch(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+    """Everything quicker or slower. Nearest bin: interpolation would smooth the noise."""
+    chosen = _chosen(one, chances.stretch, rng)
+    bins = one.power.shape[-1]
+    factor = _uniform(*chances.stretch_range, len(chosen), rng, one.power)
+    middle = bins // 2
+    source = middle + (torch.arange(bins, device=factor.device) - middle) / factor[:, None]
+    source = source.round().long()
+    # beyond the ends: what lies inside, turned round
+    source = torch.where(source < 0, -source, source)
+    source = torch.where(source >= bins, 2 * (bins - 1) - source, source)
+    wide = source[:, None].expand(-1, one.power.shape[1], -1)
+    return replace(
+        one,
+        power=_with_rows(one.power, chosen, one.power[chosen].gather(2, wide)),
+        valid=_with_rows(one.valid, chosen, one.valid[chosen].gather(1, source)),
+    )
+
+
+def _mix(one: Sample, other: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+    """Two scenes in one room: echoes add, the noise is there once, either's motion is motion."""
+    chosen = _chosen(one, chances.mix, rng)
+    a, b = one.power[chosen], other.power[chosen]
+    sum_ = a + b - 1.0
+    power = torch.where(sum_ > 0.1, sum_, torch.minimum(a, b))
+    bursts = 10.0 ** (one.broadband_db[chosen] / 10.0) + 10.0 ** (other.broadband_db[chosen] / 10.0) - 1.0
+    return replace(
+        one,
+        power=_with_rows(one.power, chosen, power),
+        broadband_db=_with_rows(one.broadband_db, chosen, 10.0 * torch.log10(bursts.clamp(min=1.0))),
+        label=_with_rows(one.label, chosen, one.label[chosen] | other.label[chosen]),
+        weight=_with_rows(one.weight, chosen, one.weight[chosen] * other.weight[chosen]),
+        valid=_with_rows(one.valid, chosen, one.valid[chosen] & other.valid[chosen]),
+    )
+
+
+def _strengthen(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+    """What stands well above the floor stands higher; the floor stays."""
+    chosen = _chosen(one, chances.strengthen, rng)
+    gain_db = _uniform(0.0, chances.strengthen_db, len(chosen), rng, one.power)[:, None, None]
+    power = one.power[chosen]
+    # from 3 dB over the floor on, in full from 9 dB on
+    share = ((10.0 * torch.log10(power.clamp(min=1.0)) - 3.0) / 6.0).clamp(0.0, 1.0)
+    return replace(one, power=_with_rows(one.power, chosen, power * 10.0 ** (0.1 * gain_db * share)))
+
+
+def _weaken(one: Sample, chances: Chances, rng: np.random.Generator, generator: torch.Generator) -> Sample:
+    """More noise than there was: everything is a smaller share of it."""
+    chosen = _chosen(one, chances.weaken, rng)
+    share = 10.0 ** (-0.1 * _uniform(0.0, chances.weaken_db, len(chosen), rng, one.power))[:, None, None]
+    noise = _noise((len(chosen), *one.power.shape[1:]), one.power, rng, generator)
+    power = share * one.power[chosen] + (1.0 - share) * noise
+    return replace(one, power=_with_rows(one.power, chosen, power))
+
+
+def _noise(
+    shape: tuple[int, ...], like: Tensor, rng: np.random.Generator, generator: torch.Generator
+) -> Tensor:
+    """Power of white noise in overlapping windows, mean 1 in every bin, of one to four microphones."""
+    looks, overlap = int(rng.integers(1, 5)), float(rng.uniform(0.0, 1.0))
+    total = torch.zeros(shape, device=like.device)
+    if not shape[0]:
+        return total
+    for _ in range(2 * looks):  # real and imaginary part of each
+        white = torch.randn(shape, generator=generator, device=like.device)
+        white[:, 1:] += overlap * white[:, :-1].clone()
+        for _ in range(3):  # neighbours share the window's main lobe: correlated by 0.56, 0.09 two apart
+            white[..., 1:] += white[..., :-1].clone()
+        total += white.square_()
+    # what each of them sums up to; the first frame and the first bins have fewer neighbours
+    over_bins = torch.full(shape[-1:], 20.0, device=like.device)
+    over_bins[:3] = over_bins.new_tensor([1.0, 10.0, 19.0])[: shape[-1]]
+    over_time = torch.full((shape[1], 1), 1.0 + overlap**2, device=like.device)
+    over_time[0] = 1.0
+    return total / (2 * looks * over_time * over_bins)
+
+
+def _steady_lines(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+    """Tones that stay: foreign emitters on one side, modulation of the carrier on both."""
+    chosen = _chosen(one, chances.steady_lines, rng)
+    power = one.power[chosen]  # a copy: chosen by index
+    bins = power.shape[-1]
+    for i in range(len(chosen)):
+        for _ in range(int(rng.integers(1, 4))):
+            at = int(rng.integers(2, bins - 2))
+            level = 10.0 ** (0.1 * rng.uniform(3.0, 30.0))
+            for place in {at, bins - 1 - at} if rng.random() < 0.5 else {at}:
+                # three bins: the main lobe of the window
+                skirt = torch.tensor([0.25, 1.0, 0.25], device=power.device) * level
+                power[i, :, place - 1 : place + 2] += skirt
+    return replace(one, power=_with_rows(one.power, chosen, power))
+
+
+def _bursts(one: Sample, chances: Chances, rng: np.random.Generator, generator: torch.Generator) -> Sample:
+    """Claps, keys, sibilants: all velocities for a few frames, and the far ends tell."""
+    chosen = _chosen(one, chances.bursts, rng)
+    power, broadband_db = one.power[chosen], one.broadband_db[chosen]  # copies: chosen by index
+    frames, bins = power.shape[1:]
+    for i in range(len(chosen)):
+        for _ in range(int(rng.integers(1, 9))):
+            length = int(rng.integers(1, 6))
+            first = int(rng.integers(0, max(1, frames - length)))
+            level = 10.0 ** (0.1 * rng.uniform(2.0, 28.0))
+            tilt_db = torch.linspace(*rng.uniform(-4.0, 4.0, 2).tolist(), bins, device=power.device)
+            speckle = _noise((1, length, bins), power, rng, generator)[0]
+            power[i, first : first + length] += level * speckle * 10.0 ** (0.1 * tilt_db)
+            before = 10.0 ** (0.1 * broadband_db[i, first : first + length])
+            broadband_db[i, first : first + length] = 10.0 * torch.log10(before + level)
+    return replace(
+        one,
+        power=_with_rows(one.power, chosen, power),
+        broadband_db=_with_rows(one.broadband_db, chosen, broadband_db),
+    )
+
+
+def _replace_with_noise(
+    one: Sample, chances: Chances, rng: np.random.Generator, generator: torch.Generator
+) -> Sample:
+    """A few frames nobody is asked about, and a few velocities that are never heard: nothing but noise."""
+    power, weight = one.power.clone(), one.weight.clone()
+    chosen = _chosen(one, chances.masked_frames, rng)
+    for i in chosen.tolist():
+        length = int(rng.integers(1, 12))
+        first = int(rng.integers(0, max(1, power.shape[1] - length)))
+        power[i, first : first + length] = _noise((1, length, power.shape[2]), power, rng, generator)[0]
+        weight[i, first : first + length] = 0.0
+    for i in _chosen(one, chances.dropped_bins, rng).tolist():
+        at = int(rng.integers(0, power.shape[2] - 4))
+        width = int(rng.integers(1, 5))
+        noise = _noise((1, power.shape[1], width), power, rng, generator)[0]
+        power[i, :, at : at + width] = noise
+    return replace(one, power=power, weight=weight)
+
+
+def _narrow(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+    """A carrier near the end of what the rate carries: the upper side is cut off, or both are."""
+    chosen = _chosen(one, chances.narrow, rng)
+    bins = one.valid.shape[1]
+    valid = one.valid[chosen]  # a copy: chosen by index
+    for i in range(len(chosen)):
+        kept = int(rng.uniform(0.25, 1.0) * (bins // 2))
+        if rng.random() < 0.7:
+            valid[i, bins // 2 + kept + 1 :] = False
+        if rng.random() < 0.5:
+            valid[i, : bins // 2 - kept] = False
+    return replace(one, valid=_with_rows(one.valid, chosen, valid))

@@ -1,0 +1,212 @@
+"""Stretches of a corpus, cut at random for training, without reading shards again and again.
+
+The shards of a split are unpacked once into flat files (a *store*) that are mapped into memory, so that a
+batch costs a few copies. Frames that the running detector never shows to the network (blocking faults) are
+left out, and a stretch ends where the detector would start anew: what is learnt from is what runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from noctule.core.errors import NoctuleError
+from noctule.lab.shards import LOWEST_DB, MANIFEST, STEP_DB, Corpus, Shard, Split
+from noctule.model.rules import NOT_JUDGED, RESET_AFTER_S
+
+#: A bin that stands at 0 dB all the time is one that this carrier and rate cannot carry.
+ZERO_DB = round(-LOWEST_DB / STEP_DB)
+#: A fourth bit of the label in a store: somebody is inside, moving or not.
+PRESENT = 8
+#: A store of another layout is unpacked anew.
+_LAYOUT = 1
+_INDEX = "segments.json"
+_ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+    "label": (np.uint8, ()),
+    "weight": (np.uint8, ()),
+    "scalars": (np.float32, (2,)),  # broadband_db, carrier_snr_db
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames that the network sees in one go from a cold start: `first` to `stop` in the store."""
+
+    first: int
+    stop: int
+    scene: int
+    stratum: str
+
+    def __len__(self) -> int:
+        return self.stop - self.first
+
+
+@dataclass(frozen=True)
+class Store:
+    """A split of a corpus as flat arrays, leading axis frames.
+
+    power : (frames, bins) uint8, as in `Shard`. label : its bits, and `PRESENT`. scalars : (frames, 2)
+    broadband_db, carrier_snr_db. valid : (segments, bins) bool.
+    """
+
+    power: npt.NDArray[np.uint8]
+    label: npt.NDArray[np.uint8]
+    weight: npt.NDArray[np.uint8]
+    scalars: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+    segments: list[Segment]
+
+    @property
+    def frames(self) -> int:
+        return len(self.power)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of one length, (batch, frames, ..). Frames behind the end of a segment have weight 0.
+
+    cold : (batch,) bool, the crop begins where its segment does.
+    """
+
+    power: npt.NDArray[np.uint8]
+    scalars: npt.NDArray[np.float32]
+    label: npt.NDArray[np.uint8]
+    weight: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+    cold: npt.NDArray[np.bool_]
+    segment: npt.NDArray[np.intp]
+
+
+def open_store(corpus: Corpus, split: Split, folder: Path, hop_s: float) -> Store:
+    """The store of a split under `folder`; unpacked now where it is missing or of another corpus.
+
+    Raises
+    ------
+    NoctuleError
+        The split holds no frames, a shard is damaged, or the disk is full.
+    """
+    digest = hashlib.sha256((corpus.folder / MANIFEST).read_bytes()).hexdigest()
+    place = _place(folder, split, digest)
+    if not (place / _INDEX).is_file():
+        try:
+            _unpack(corpus, split, place, hop_s)
+        except OSError as error:
+            raise NoctuleError(f"{place}: cannot be written: {error.strerror}") from None
+    return open_unpacked(folder, split, digest)
+
+
+def open_unpacked(folder: Path, split: Split, digest: str) -> Store:
+    """The store of a corpus that was unpacked before; `digest` is the SHA-256 of its manifest.
+
+    Raises
+    ------
+    NoctuleError
+        It is gone, or holds no frames.
+    """
+    place = _place(folder, split, digest)
+    try:
+        index = json.loads((place / _INDEX).read_text())
+    except OSError:
+        raise NoctuleError(f"{place}: the unpacked corpus is gone: go on with the training first") from None
+    if not index["segments"]:
+        raise NoctuleError(f"{place}: no frames in the split '{split}'")
+    arrays = {
+        name: np.memmap(place / name, kind, "r", shape=(index["frames"], *rest))
+        for name, (kind, rest) in _arrays(index["bins"]).items()
+    }
+    valid = np.load(place / "valid.npy")
+    return Store(**arrays, valid=valid, segments=[Segment(*one) for one in index["segments"]])
+
+
+def _place(folder: Path, split: Split, digest: str) -> Path:
+    return folder / f"{split}-{digest[:12]}-{_LAYOUT}"
+
+
+def _arrays(bins: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
+    return {"power": (np.uint8, (bins,)), **_ARRAYS}
+
+
+def _unpack(corpus: Corpus, split: Split, place: Path, hop_s: float) -> None:
+    part = place.with_name(place.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    frames, bins, scenes, segments, valid = 0, 0, 0, [], []
+    files = {name: (part / name).open("wb") for name in _arrays(0)}
+    try:
+        for shard in corpus.read(split):
+            for scene, kept in _stretches(shard, hop_s):
+                _append(files, shard, kept)
+                bins = shard.power.shape[1]
+                usable = (shard.power[kept] != ZERO_DB).any(axis=0)
+                valid.append(usable if usable.any() else np.ones(bins, bool))
+                stratum = str(shard.scenes[scene].get("stratum", ""))
+                segments.append((frames, frames + len(kept), scenes + scene, stratum))
+                frames += len(kept)
+            scenes += len(shard.scenes)
+    finally:
+        for file in files.values():
+            file.close()
+    np.save(part / "valid.npy", np.array(valid, dtype=bool).reshape(len(segments), bins))
+    index = {"frames": frames, "bins": bins, "segments": segments}
+    (part / _INDEX).write_text(json.dumps(index))
+    shutil.rmtree(place, ignore_errors=True)
+    os.replace(part, place)
+
+
+def _append(files: dict[str, Any], shard: Shard, kept: npt.NDArray[np.intp]) -> None:
+    scalars = np.stack([shard.broadband_db[kept], shard.carrier_snr_db[kept]], axis=1)
+    label = shard.label[kept] | np.where(shard.presence[kept] != 0, PRESENT, 0).astype(np.uint8)
+    values = {"power": shard.power[kept], "label": label, "weight": shard.weight[kept]}
+    for name, array in (values | {"scalars": np.nan_to_num(scalars.astype(np.float32))}).items():
+        files[name].write(np.ascontiguousarray(array).tobytes())
+
+
+def _stretches(shard: Shard, hop_s: float) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
+    """(scene, frames shown to the network between two resets)."""
+    longest = round(RESET_AFTER_S / hop_s)
+    for scene in range(len(shard.scenes)):
+        inside = np.arange(len(shard))[shard.frames_of(scene)]
+        shown = inside[(shard.faults[inside] & NOT_JUDGED) == 0]
+        breaks = np.flatnonzero(np.diff(shown) > longest + 1) + 1
+        yield from ((scene, part) for part in np.split(shown, breaks) if len(part))
+
+
+def draw_crops(
+    store: Store, count: int, frames: int, cold_share: float, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """(segment, offset) of crops: every frame is as likely as any other, some crops begin at the start."""
+    lengths = np.array([len(one) for one in store.segments])
+    which = rng.choice(len(lengths), size=count, p=lengths / lengths.sum())
+    latest = np.maximum(lengths[which] - frames, 0)
+    offsets = np.where(rng.random(count) < cold_share, 0, rng.integers(0, latest + 1))
+    return list(zip(which.tolist(), offsets.tolist(), strict=True))
+
+
+def cut(store: Store, crops: list[tuple[int, int]], frames: int) -> Batch:
+    """The crops as one batch of `frames` each; what is missing repeats the last frame, with weight 0."""
+    rows = np.empty((len(crops), frames), dtype=np.intp)
+    weight = np.zeros((len(crops), frames), dtype=np.float32)
+    for i, (number, offset) in enumerate(crops):
+        segment = store.segments[number]
+        rows[i] = np.minimum(np.arange(frames) + segment.first + offset, segment.stop - 1)
+        here = min(frames, len(segment) - offset)
+        weight[i, :here] = store.weight[segment.first + offset :][:here]
+    which = np.array([number for number, _ in crops])
+    return Batch(
+        power=store.power[rows],
+        scalars=store.scalars[rows],
+        label=store.label[rows],
+        weight=weight,
+        valid=store.valid[which],
+        cold=np.array([offset == 0 for _, offset in crops]),
+        segment=which,
+    )

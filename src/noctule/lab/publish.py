@@ -1,0 +1,211 @@
+"""From a training run to a model folder: thresholds, float and int8 weights, manifest and card."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import noctule
+from noctule.core.errors import NoctuleError
+from noctule.lab import checkpoint
+from noctule.lab.augment import as_sample
+from noctule.lab.crops import Store, cut, open_unpacked
+from noctule.lab.export_onnx import ScoreMap, export_onnx
+from noctule.lab.operating import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Curve,
+    Scores,
+    alarms_by_stratum,
+    major_curve,
+    minor_curve,
+    platt,
+    score_knots,
+)
+from noctule.lab.quantize import Fidelity, Stream, compare, quantize
+from noctule.lab.train import TrainSettings, validate
+from noctule.model.network import OUTPUTS, MotionNetwork, count_macs, count_parameters
+from noctule.model.zoo import Model, write_model_folder
+
+FLOAT, INT8 = "network.onnx", "network-int8.onnx"
+#: Frames of one segment among those that set the ranges of the int8 weights, and that they are compared on.
+_STREAM_FRAMES = 125
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A trained network and what the validation scenes say of it."""
+
+    network: MotionNetwork
+    scores: Scores
+    major: Curve
+    minor: Curve
+
+    def maps(self) -> list[ScoreMap]:
+        """Of the three outputs; other motion is no alarm: its score is a plain probability."""
+        slope, offset = platt(self.scores, OUTPUTS.index("other"))
+        even, quarter = -offset / slope, 1.0986123 / slope
+        return [
+            ScoreMap(*score_knots(self.major)),
+            ScoreMap(*score_knots(self.minor)),
+            ScoreMap(even + quarter, even, even - quarter),
+        ]
+
+
+def publish(
+    run: Path,
+    folder: Path,
+    force: bool = False,
+    threads: int = 1,
+    say: Callable[[str], None] = lambda line: None,
+    calibration_frames: int = 6000,
+) -> Model:
+    """Write the best epoch of a run as a model folder.
+
+    Raises
+    ------
+    NoctuleError
+        The run has no finished epoch, its unpacked corpus is gone, or the folder exists already.
+    """
+    if folder.exists() and not force:
+        raise NoctuleError(f"{folder}: exists already; choose another name or replace it (--force)")
+    torch.set_num_threads(threads)
+    best = checkpoint.load(run / checkpoint.BEST)
+    settings = TrainSettings.from_dict(best["settings"])
+    network = MotionNetwork(settings.shape)
+    network.load_state_dict(best["network"])
+    validation = open_unpacked(run / "store", "validation", best["corpus"])
+    train = open_unpacked(run / "store", "train", best["corpus"])
+    say("validation scenes, for the thresholds")
+    scores, _ = validate(network, validation, settings)
+    measured = _Measured(network.eval(), scores, major_curve(scores), minor_curve(scores))
+    maps = measured.maps()
+    with tempfile.TemporaryDirectory() as place:
+        files = {"float": Path(place) / FLOAT, "int8": Path(place) / INT8}
+        say("float weights")
+        export_onnx(network, maps, files["float"])
+        say("int8 weights")
+        count = max(1, calibration_frames // _STREAM_FRAMES)
+        quantize(files["float"], files["int8"], streams_of(train, count, settings.seed))
+        held_out = streams_of(validation, count, settings.seed + 1)
+        fidelity = compare(files["float"], files["int8"], held_out)
+        about = _about(folder.name, best, measured, maps, fidelity)
+        return write_model_folder(folder, about, files, _card(about), force)
+
+
+def streams_of(store: Store, count: int, seed: int) -> list[Stream]:
+    """Pieces of segments drawn evenly from the strata, as the running sensor would feed them."""
+    rng = np.random.default_rng([seed, 8])
+    by_stratum: dict[str, list[int]] = {}
+    for number in rng.permutation(len(store.segments)).tolist():
+        by_stratum.setdefault(store.segments[number].stratum, []).append(number)
+    in_turn = [
+        numbers[turn] for turn in range(count) for numbers in by_stratum.values() if turn < len(numbers)
+    ]
+    streams = []
+    for number in in_turn[:count]:
+        frames = min(len(store.segments[number]), _STREAM_FRAMES)
+        offset = int(rng.integers(0, len(store.segments[number]) - frames + 1))
+        power_db, scalars = as_sample(cut(store, [(number, offset)], frames)).network_inputs()
+        streams.append((power_db[0].numpy(), scalars[0].numpy().astype(np.float32)))
+    return streams
+
+
+def _about(
+    name: str, best: dict[str, Any], measured: _Measured, maps: list[ScoreMap], fidelity: Fidelity
+) -> dict[str, Any]:
+    shape = measured.network.shape
+    settings = {key: value for key, value in best["settings"].items() if key != "shape"}
+    return {
+        "name": name,
+        "version": "1",
+        "minimum_noctule": noctule.__version__,
+        "feature_digest": best["feature_digest"],
+        "hop_s": shape.hop_s,
+        "bins": shape.bins,
+        "outputs": list(OUTPUTS),
+        "parameters": count_parameters(measured.network),
+        "macs_per_frame": count_macs(shape),
+        "presets": _presets(measured, maps),
+        "default_preset": DEFAULT_PRESET,
+        "probability": {output: platt(measured.scores, i) for i, output in enumerate(OUTPUTS)},
+        "int8": asdict(fidelity),
+        "training": {
+            "corpus_sha256": best["corpus"],
+            "train_hours": best["train_hours"],
+            "validation_hours": best["validation_hours"],
+            "best_epoch": best["record"],
+            "settings": settings,
+            "shape": shape.as_dict(),
+        },
+    }
+
+
+def _presets(measured: _Measured, maps: list[ScoreMap]) -> dict[str, Any]:
+    """Thresholds, and what they cost and found in the validation scenes."""
+    presets = {}
+    for (name, (sensitivity, _)), knot in zip(PRESETS.items(), ("careful", "default", "eager"), strict=True):
+        major, minor = getattr(maps[0], knot), getattr(maps[1], knot)
+        alarms = measured.major.rate(major) + measured.minor.rate(minor)
+        presets[name] = {
+            "trigger_sensitivity": sensitivity,
+            "logit_major": major,
+            "logit_minor": minor,
+            "measured": {
+                "on": "validation scenes, nobody inside; rates below 4 events are extrapolated",
+                "empty_hours": round(measured.scores.empty_hours, 2),
+                "false_alarms_per_day": round(24.0 * alarms, 3),
+                "onsets_found_within_1_s": round(measured.major.recall_at(major), 4),
+                "minor_frames_found": round(measured.minor.recall_at(minor), 4),
+                "false_alarms_per_hour_by_stratum": {
+                    stratum: round(rate, 3)
+                    for stratum, rate in alarms_by_stratum(measured.scores, 0, major, False).items()
+                },
+            },
+        }
+    return presets
+
+
+def _card(about: dict[str, Any]) -> str:
+    training, int8, default = about["training"], about["int8"], about["presets"][about["default_preset"]]
+    rows = "\n".join(
+        f"| {name} | {one['trigger_sensitivity']:g} | {one['measured']['false_alarms_per_day']:g} "
+        f"| {100 * one['measured']['onsets_found_within_1_s']:.1f} % "
+        f"| {100 * one['measured']['minor_frames_found']:.1f} % |"
+        for name, one in about["presets"].items()
+    )
+    return f"""# {about["name"]}
+
+Tells people from everything else that moves in a room with a tone that nobody hears. Three scores a frame:
+major human motion (walking), minor human motion (hands, turning in a chair), other motion (fans, curtains,
+animals). One network for every carrier, sample rate and number of microphones, because it sees radial
+velocity over the noise floor and nothing else.
+
+- {about["parameters"]} parameters, {about["macs_per_frame"]} multiplications a frame of {about["hop_s"]:g} s
+- features: digest `{about["feature_digest"]}`
+- learnt from {training["train_hours"]} h of simulated rooms (corpus `{training["corpus_sha256"][:16]}`)
+- chosen by {training["validation_hours"]} h in other rooms with other people
+- int8 against float: {int8["logit_snr_db"]:.1f} dB, {100 * int8["decisions_differ"]:.2f} % other decisions
+
+## Presets
+
+Measured on simulated validation scenes, {default["measured"]["empty_hours"]:g} h of them without people and
+full of provocation: fans, curtains, noises. Real rooms are another matter.
+
+| preset | trigger sensitivity | false alarms a day | walks found within 1 s | frames of minor motion found |
+|---|---|---|---|---|
+{rows}
+
+## Where it fails
+
+- Whoever sits motionless is not seen by breathing alone.
+- Animals move as people do: a dog is reported as motion.
+- It was taught by a simulator: what the simulator does not know, it does not know.
+- Scores mean nothing while a blocking fault holds; the detector then gives none.
+"""

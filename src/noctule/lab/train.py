@@ -1,0 +1,380 @@
+"""Train the network on a corpus: plain, seeded, resumable.
+
+Every batch is drawn from (seed, epoch, step) alone: a run that was interrupted goes on to the same weights.
+Each epoch ends with the validation scenes; the epoch kept is the one that finds the most at the same few
+false alarms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from noctule.core.errors import NoctuleError
+from noctule.core.settings import FeatureSettings
+from noctule.lab import checkpoint
+from noctule.lab.augment import Chances, as_sample, augmented
+from noctule.lab.crops import PRESENT, Store, cut, draw_crops, open_store
+from noctule.lab.operating import Scores, major_curve, minor_curve
+from noctule.lab.shards import MAJOR, MANIFEST, MINOR, OTHER, Corpus
+from noctule.model.network import MotionNetwork, NetworkShape, count_parameters
+
+#: Frames of a crop before which the memory has not filled, unless the crop is a real start.
+WARM_UP_S = 6.0
+#: Validation runs whole segments, as many at once as make this many frames.
+_FRAMES_AT_ONCE = 12000
+#: A checkpoint inside an epoch at least so often.
+_SAVE_EVERY_S = 300.0
+#: Epochs are compared at so many false alarms an hour, or at the fewest that the scenes can show.
+SELECT_AT_PER_HOUR, SELECT_AT_EVENTS = 0.5, 4.0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything that decides the weights, besides the corpus.
+
+    Attributes
+    ----------
+    cold_share : share of crops that begin where a sensor starts.
+    warm_up_weight : of the first `WARM_UP_S` of all others.
+    negative_weight : of frames in which nobody moves, against frames with motion.
+    onset_weight : added to the weight of the first second of a motion: late is missed.
+    """
+
+    epochs: int = 10
+    batch: int = 32
+    crop_s: float = 20.0
+    cold_share: float = 0.2
+    warm_up_weight: float = 0.2
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    negative_weight: float = 3.0
+    onset_weight: float = 1.0
+    average: float = 0.998
+    seed: int = 1
+    threads: int = 2
+    device: str = "cpu"
+    chances: Chances = field(default_factory=Chances)
+    shape: NetworkShape = field(default_factory=NetworkShape)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainSettings:
+        chances = values["chances"] | {"stretch_range": tuple(values["chances"]["stretch_range"])}
+        return cls(
+            **values | {"chances": Chances(**chances), "shape": NetworkShape.from_dict(values["shape"])}
+        )
+
+
+#: Told after every step: (epoch, step, steps, loss, frames a second).
+Progress = Callable[[int, int, int, float, float], None]
+
+
+class Trainer:
+    """One run in one folder.
+
+    Parameters
+    ----------
+    corpus : where to learn from.
+    folder : of the run: stores, checkpoints, metrics.
+    settings : of a new run; a resumed run keeps its own, except for the number of epochs.
+    resume : go on with the run in the folder.
+
+    Raises
+    ------
+    NoctuleError
+        The folder holds another run, or none to resume, or one of another corpus.
+    """
+
+    def __init__(self, corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool = False) -> None:
+        self.folder = folder
+        self._corpus_digest = hashlib.sha256((corpus.folder / MANIFEST).read_bytes()).hexdigest()
+        latest = folder / checkpoint.LATEST
+        saved = checkpoint.load(latest) if resume else None
+        if saved is None and latest.exists():
+            raise NoctuleError(
+                f"{folder}: holds a run already; go on with it (--resume) or name another folder"
+            )
+        if saved is not None:
+            if saved["corpus"] != self._corpus_digest:
+                raise NoctuleError(f"{folder}: was trained on another corpus than {corpus.folder}")
+            kept = TrainSettings.from_dict(saved["settings"])
+            settings = TrainSettings(**kept.__dict__ | {"epochs": settings.epochs})
+        self.settings = settings
+        torch.set_num_threads(settings.threads)
+        _make_folder(folder)
+        hop_s = settings.shape.hop_s
+        self.train = open_store(corpus, "train", folder / "store", hop_s)
+        self.validation = open_store(corpus, "validation", folder / "store", hop_s)
+        if self.train.power.shape[1] != settings.shape.bins:
+            raise NoctuleError(
+                f"{corpus.folder}: {self.train.power.shape[1]} bins, not {settings.shape.bins}"
+            )
+        self._crop = round(settings.crop_s / hop_s)
+        self.steps_per_epoch = max(1, math.ceil(self.train.frames / (settings.batch * self._crop)))
+        torch.manual_seed(settings.seed)
+        self.network = MotionNetwork(settings.shape).to(settings.device)
+        self.averaged = MotionNetwork(settings.shape).to(settings.device)
+        self.averaged.load_state_dict(self.network.state_dict())
+        self._optimizer = torch.optim.AdamW(_groups(self.network, settings.weight_decay), lr=1e-3)
+        self.epoch = self.step = 0
+        self.history: list[dict[str, Any]] = []
+        self._losses: list[float] = []
+        if saved is not None:
+            self._restore(saved)
+
+    def run(self, progress: Progress | None = None, say: Callable[[str], None] = lambda line: None) -> None:
+        """Train to the last epoch; what was reached is on disk all the time."""
+        say(
+            f"{count_parameters(self.network)} parameters, {_hours(self.train)} h to learn from, "
+            f"{_hours(self.validation)} h to choose by, {self.steps_per_epoch} steps an epoch"
+        )
+        while self.epoch < self.settings.epochs:
+            self._run_epoch(progress)
+            say(_in_words(self._finish_epoch()))
+
+    def _run_epoch(self, progress: Progress | None) -> None:
+        self.network.train()
+        saved_s = time.monotonic()
+        while self.step < self.steps_per_epoch:
+            started_s = time.monotonic()
+            loss = self._train_step()
+            self._losses.append(loss)
+            self.step += 1
+            now_s = time.monotonic()
+            if progress is not None:
+                speed = self.settings.batch * self._crop / max(now_s - started_s, 1e-9)
+                progress(self.epoch, self.step, self.steps_per_epoch, loss, speed)
+            if now_s - saved_s > _SAVE_EVERY_S:
+                self.save()
+                saved_s = now_s
+
+    def _train_step(self) -> float:
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, self.epoch, self.step])
+        batches = [
+            cut(
+                self.train,
+                draw_crops(self.train, settings.batch, self._crop, settings.cold_share, rng),
+                self._crop,
+            )
+            for _ in range(2)
+        ]
+        one, other = (as_sample(batch, settings.device) for batch in batches)
+        cold = torch.from_numpy(batches[0].cold).to(settings.device)
+        sample = augmented(one, other, settings.chances, rng)
+        logits = self.network(*sample.network_inputs())
+        weight = sample.weight * _warm_up(self._crop, cold, settings)
+        loss = motion_loss(logits, sample.label, weight, settings)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        done = self.epoch * self.steps_per_epoch + self.step
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate(done)
+        self._optimizer.step()
+        self._average(done)
+        return float(loss.detach())
+
+    def _learning_rate(self, done: int) -> float:
+        total = self.settings.epochs * self.steps_per_epoch
+        rise = min(200, max(1, total // 20))
+        fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, done / total)))
+        return self.settings.learning_rate * min(1.0, (done + 1) / rise) * max(fall, 0.01)
+
+    def _average(self, done: int) -> None:
+        """The weights kept are a running average of the last steps' (Polyak and Juditsky 1992)."""
+        share = 1.0 - min(self.settings.average, (1.0 + done) / (10.0 + done))
+        with torch.no_grad():
+            for kept, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+                kept.lerp_(now, share)
+
+    def _finish_epoch(self) -> dict[str, Any]:
+        scores, loss = validate(self.averaged, self.validation, self.settings)
+        record: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "loss": float(np.mean(self._losses)),
+            "validation_loss": loss,
+            **compared(scores),
+        }
+        best = max((_merit(one) for one in self.history), default=(-math.inf, 0.0))
+        record["best"] = _merit(record) > best
+        self.history.append(record)
+        self.epoch, self.step, self._losses = self.epoch + 1, 0, []
+        if record["best"]:
+            best_run = {"network": self.averaged.state_dict(), "record": record} | self._about()
+            checkpoint.save(self.folder / checkpoint.BEST, best_run)
+        self.save()
+        checkpoint.write_metrics(self.folder, self.history)
+        return record
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "settings": self.settings.as_dict(),
+            "corpus": self._corpus_digest,
+            "feature_digest": FeatureSettings().digest(),
+            "train_hours": _hours(self.train),
+            "validation_hours": _hours(self.validation),
+        }
+
+    def save(self) -> None:
+        """Everything needed to go on from this step."""
+        content = {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "losses": self._losses,
+            "history": self.history,
+        }
+        checkpoint.save(self.folder / checkpoint.LATEST, content | self._about())
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.network.load_state_dict(saved["network"])
+        self.averaged.load_state_dict(saved["averaged"])
+        self._optimizer.load_state_dict(saved["optimizer"])
+        self.epoch, self.step = saved["epoch"], saved["step"]
+        self._losses, self.history = saved["losses"], saved["history"]
+
+
+def motion_loss(logits: Tensor, label: Tensor, weight: Tensor, settings: TrainSettings) -> Tensor:
+    """Weighted cross-entropy of the three outputs.
+
+    logits : (batch, frames, 3). label : (batch, frames) bits. weight : (batch, frames), 0 is ignored.
+
+    Frames with nobody inside weigh more the more they look like somebody (after Lin et al. 2017, on one
+    side only): few false alarms are decided by the worst frames, not by the mean one. During major motion
+    nobody is asked about minor motion; somebody who is there and still may look like minor motion.
+    """
+    major, minor, other, present = ((label & bit != 0).float() for bit in (MAJOR, MINOR, OTHER, PRESENT))
+    moving = torch.maximum(major, minor)
+    truth = torch.stack([major, minor, other], dim=-1)
+    asked = torch.stack([weight, weight * (1.0 - major), weight], dim=-1)
+    looks_real = torch.sigmoid(logits.detach())
+    false_alarm = settings.negative_weight * (0.1 + 0.9 * looks_real)
+    known_motion = torch.stack([moving, torch.zeros_like(moving), torch.ones_like(moving)], dim=-1)
+    negative = torch.where(known_motion > 0, 0.5, false_alarm)
+    still = (present * (1.0 - moving))[..., None].expand_as(negative)
+    negative = torch.where(still > 0, 0.3, negative)
+    early = _first_frames(major, round(1.0 / settings.shape.hop_s))
+    positive = torch.stack(
+        [1.0 + settings.onset_weight * early, torch.ones_like(early), 0.5 * torch.ones_like(early)], dim=-1
+    )
+    share = asked * torch.where(truth > 0, positive, negative)
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return (entropy * share).sum() / asked.sum().clamp(min=1.0)
+
+
+def _first_frames(truth: Tensor, frames: int) -> Tensor:
+    """1 in the first frames of each run of ones."""
+    before = functional.pad(truth, (frames, 0))[:, : truth.shape[1]]
+    return truth * (1.0 - before)
+
+
+def _warm_up(frames: int, cold: Tensor, settings: TrainSettings) -> Tensor:
+    """(batch, frames): the start of a crop that is no start of a sensor counts little."""
+    filled = torch.arange(frames, device=cold.device) >= round(WARM_UP_S / settings.shape.hop_s)
+    return torch.where(cold[:, None] | filled[None], 1.0, settings.warm_up_weight)
+
+
+def validate(network: MotionNetwork, store: Store, settings: TrainSettings) -> tuple[Scores, float]:
+    """Logits of every segment from its start, and the mean loss."""
+    network.eval()
+    logits = np.empty((store.frames, 3), dtype=np.float32)
+    losses, counts = [], []
+    by_length = sorted(range(len(store.segments)), key=lambda i: len(store.segments[i]))
+    with torch.no_grad():
+        for group in _groups_of_frames(by_length, store):
+            longest = max(len(store.segments[i]) for i in group)
+            sample = as_sample(cut(store, [(i, 0) for i in group], longest), settings.device)
+            found = network(*sample.network_inputs())
+            losses.append(float(motion_loss(found, sample.label, sample.weight, settings)))
+            counts.append(float(sample.weight.sum()))
+            for row, i in enumerate(group):
+                segment = store.segments[i]
+                logits[segment.first : segment.stop] = found[row, : len(segment)].cpu().numpy()
+    return _scores(logits, store, settings.shape.hop_s), float(
+        np.average(losses, weights=np.add(counts, 1e-9))
+    )
+
+
+def _groups_of_frames(order: list[int], store: Store) -> list[list[int]]:
+    groups: list[list[int]] = []
+    for i in order:
+        length = len(store.segments[i])
+        if not groups or (len(groups[-1]) + 1) * length > _FRAMES_AT_ONCE:
+            groups.append([])
+        groups[-1].append(i)
+    return groups
+
+
+def _scores(logits: np.ndarray, store: Store, hop_s: float) -> Scores:
+    strata = sorted({one.stratum for one in store.segments})
+    stratum = np.empty(store.frames, dtype=np.int32)
+    starts = np.zeros(store.frames, dtype=bool)
+    for one in store.segments:
+        stratum[one.first : one.stop] = strata.index(one.stratum)
+        starts[one.first] = True
+    label, weight = np.array(store.label), np.array(store.weight) != 0
+    return Scores(logits, label, weight, starts, stratum, strata, hop_s)
+
+
+def compared(scores: Scores) -> dict[str, float]:
+    """What epochs are chosen by: recall at the same few false alarms, major motion above all."""
+    rate = max(SELECT_AT_PER_HOUR, SELECT_AT_EVENTS / max(scores.empty_hours, 1e-6))
+    major, minor = major_curve(scores), minor_curve(scores)
+    onsets = major.recall_at(major.threshold_for(rate))
+    found = minor.recall_at(minor.threshold_for(rate))
+    return {
+        "alarms_per_hour": rate,
+        "onsets_found": onsets,
+        "minor_found": found,
+        "selection": onsets + 0.25 * found,
+    }
+
+
+def _merit(record: dict[str, Any]) -> tuple[float, float]:
+    """What was found decides, to a thousandth; then the loss."""
+    return round(record["selection"], 3), -record["validation_loss"]
+
+
+def _in_words(record: dict[str, Any]) -> str:
+    return (
+        f"epoch {record['epoch']}: loss {record['loss']:.4f}, validation {record['validation_loss']:.4f}; "
+        f"at {record['alarms_per_hour']:.2f} false alarms an hour {100 * record['onsets_found']:.1f} % of "
+        f"onsets, {100 * record['minor_found']:.1f} % of minor motion{' (best)' if record['best'] else ''}"
+    )
+
+
+def _groups(network: MotionNetwork, weight_decay: float) -> list[dict[str, Any]]:
+    """Weights decay, offsets do not."""
+    matrices = [one for one in network.parameters() if one.dim() > 1]
+    offsets = [one for one in network.parameters() if one.dim() <= 1]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": offsets, "weight_decay": 0.0},
+    ]
+
+
+def _hours(store: Store) -> float:
+    return round(store.frames * FeatureSettings().hop_s / 3600.0, 2)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoctuleError(f"{folder}: cannot be made: {error.strerror}") from None

@@ -1,0 +1,267 @@
+"""What the network computes: frames of the velocity grid to three logits, causal, with explicit memory.
+
+    power ─► halves (towards | away) ─► running means: what comes against what stays
+          ─► convolutions over speed ─┐
+    scalars, clock ───────────────────┴► dense ─► six dilated steps over time ─► major, minor, other
+
+The halves are mirrored channels, so the first filter already holds both signs of one speed against each
+other: a fan shows on both, a person hardly ever. One set of weights runs in two ways: `forward` over whole
+sequences (training), `step` a frame at a time (export, the running sensor). Dilated convolutions over time
+after van den Oord et al. 2016 (WaveNet) and Bai et al. 2018 (TCN).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+#: Of the three logits.
+OUTPUTS = ("major", "minor", "other")
+#: Of the scalars fed with each frame.
+SCALARS = ("broadband_db", "carrier_snr_db", "valid_share")
+#: They saturate here, and so become this.
+SCALAR_LIMITS = (30.0, 100.0, 1.0)
+_SCALAR_SCALES = (3.0, 2.0, 1.0, 1.0, 1.0)
+#: Power is clamped to this range and divided by ten. Dips of noise lie below, nothing else does.
+POWER_RANGE_DB = (-6.0, 60.0)
+#: The clock counts frames since the start up to here, 12 s: the slowest mean has settled then.
+CLOCK_FRAMES = 250.0
+#: A second, quicker reading of the clock saturates here, after 2 s.
+QUICK_CLOCK_FRAMES = 42.0
+#: Frames at a time in the running means of a sequence: one small matrix product instead of a long loop.
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """Everything that decides the shapes of the weights; travels with them.
+
+    Attributes
+    ----------
+    bins : of the velocity grid; the middle one (0 m/s) is not used.
+    mean_s : time constants of the running means; the first smooths, the others remember what stays.
+    filters : (channels, kernel, stride) of the convolutions over speed.
+    width : channels over time.
+    dilations : of the kernel-3 steps over time; receptive field 2·sum + 1 frames.
+    """
+
+    bins: int = 241
+    hop_s: float = 0.048
+    mean_s: tuple[float, float, float] = (0.25, 2.0, 10.0)
+    filters: tuple[tuple[int, int, int], ...] = ((16, 7, 3), (24, 5, 2), (24, 5, 2))
+    width: int = 40
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+
+    @property
+    def half(self) -> int:
+        """Bins of one sign."""
+        return self.bins // 2
+
+    @property
+    def receptive_frames(self) -> int:
+        return 2 * sum(self.dilations) + 1
+
+    def history_shapes(self) -> list[tuple[int, int]]:
+        """(frames, channels) remembered before each step over time."""
+        return [(2 * dilation, self.width) for dilation in self.dilations]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> NetworkShape:
+        return cls(
+            **values
+            | {
+                "mean_s": tuple(values["mean_s"]),
+                "filters": tuple(tuple(one) for one in values["filters"]),
+                "dilations": tuple(values["dilations"]),
+            }
+        )
+
+
+@dataclass
+class Memory:
+    """What one stream remembers between two frames.
+
+    Attributes
+    ----------
+    means : (3, 2·half), running means of the power, in tens of decibels.
+    frames : (1, 1), frames since the start, saturating at `CLOCK_FRAMES`.
+    history : for each step over time (2·dilation, width), the newest frame last.
+    """
+
+    means: Tensor
+    frames: Tensor
+    history: list[Tensor]
+
+    @classmethod
+    def empty(cls, shape: NetworkShape) -> Memory:
+        return cls(
+            torch.zeros(len(shape.mean_s), 2 * shape.half),
+            torch.zeros(1, 1),
+            [torch.zeros(*one) for one in shape.history_shapes()],
+        )
+
+
+class MotionNetwork(nn.Module):
+    """Logits of major human motion, minor human motion, other motion.
+
+    Inputs are raw features: power in decibels on the grid, 0 where a bin is invalid, and the scalars in the
+    order of `SCALARS`. Normalisation is inside.
+    """
+
+    def __init__(self, shape: NetworkShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape = shape or NetworkShape()
+        self.over_speed = nn.ModuleList()
+        channels, length = 2 * 4, shape.half
+        for filters, kernel, stride in shape.filters:
+            self.over_speed.append(nn.Conv2d(channels, filters, (1, kernel), (1, stride)))
+            channels, length = filters, (length - kernel) // stride + 1
+        self.dense = nn.Linear(channels * length + len(SCALARS) + 2, shape.width)
+        self.over_time = nn.ModuleList(nn.Linear(3 * shape.width, shape.width) for _ in shape.dilations)
+        self.head = nn.Linear(shape.width, len(OUTPUTS))
+        towards = list(range(shape.half + 1, shape.bins))
+        away = list(range(shape.half - 1, -1, -1))
+        rates = [min(1.0, shape.hop_s / mean_s) for mean_s in shape.mean_s]
+        self.register_buffer("order", torch.tensor(towards + away), persistent=False)
+        self.register_buffer("rates", torch.tensor(rates)[:, None], persistent=False)
+        limits = torch.tensor([*SCALAR_LIMITS, CLOCK_FRAMES, QUICK_CLOCK_FRAMES])
+        self.register_buffer("limits", limits, persistent=False)
+        self.register_buffer("scales", torch.tensor(_SCALAR_SCALES) / limits, persistent=False)
+        self.order: Tensor
+        self.limits: Tensor
+        self.scales: Tensor
+        self.rates: Tensor
+        self._unrolled_before: dict[tuple[int, int, str], tuple[Tensor, Tensor]] = {}
+        self._start_quietly()
+
+    def _start_quietly(self) -> None:
+        """Each step over time begins as a small change, and the scores begin low: most frames are empty."""
+        with torch.no_grad():
+            for convolution in self.over_speed:
+                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+                nn.init.zeros_(convolution.bias)
+            for linear in self.over_time:
+                linear.weight.mul_(0.5)
+                linear.bias.zero_()
+            self.head.bias.fill_(-2.0)
+
+    # -- sequences
+
+    def forward(self, power_db: Tensor, scalars: Tensor) -> Tensor:
+        """Sequences from a cold start: (batch, frames, bins), (batch, frames, 3) to logits of each frame."""
+        count = power_db.shape[1]
+        level = self._halves(power_db)
+        means = self._means_of(level)
+        frames = torch.arange(count, dtype=level.dtype, device=level.device).clamp(max=CLOCK_FRAMES)
+        clock = frames.reshape(1, count, 1).expand(len(level), -1, -1)
+        hidden = self._embed(self._planes(level, means), self._normal(scalars, clock))
+        for linear, dilation in zip(self.over_time, self.shape.dilations, strict=True):
+            past = functional.pad(hidden, (0, 0, 2 * dilation, 0))
+            taps = [past[:, :count], past[:, dilation : dilation + count], hidden]
+            hidden = functional.relu(hidden + linear(torch.cat(taps, dim=2)))
+        return self.head(hidden)
+
+    def _means_of(self, level: Tensor) -> Tensor:
+        """(batch, frames, 3, 2·half): the running means of `step`, `_CHUNK` frames at a time."""
+        batch, count, width = level.shape
+        mean = level.new_zeros(batch, len(self.rates), width)
+        found = []
+        for start in range(0, count, _CHUNK):
+            chunk = level[:, start : start + _CHUNK]
+            share, keep = self._unrolled(start, chunk.shape[1])
+            # (3, frames, frames) @ (batch, 1, frames, width), and what is left of the mean before
+            rows = torch.matmul(share, chunk[:, None]) + keep[..., None] * mean[:, :, None]
+            mean = rows[:, :, -1]
+            found.append(rows)
+        return torch.cat(found, dim=2).transpose(1, 2)
+
+    def _unrolled(self, start: int, count: int) -> tuple[Tensor, Tensor]:
+        """The recursion of the means over `count` frames, as a matrix and as a factor on the mean before."""
+        key = (min(start, int(CLOCK_FRAMES)), count, str(self.rates.device))
+        if key not in self._unrolled_before:
+            share = torch.zeros(len(self.shape.mean_s), count, count)
+            keep = torch.zeros(len(self.shape.mean_s), count)
+            row, kept = share.new_zeros(share.shape[:2]), keep.new_ones(len(keep))
+            for i in range(count):
+                rate = self._rate(self.rates.new_tensor([min(start + i, CLOCK_FRAMES)])).cpu()[:, 0]
+                row = row * (1.0 - rate)[:, None]
+                row[:, i] = rate
+                kept = kept * (1.0 - rate)
+                share[:, i], keep[:, i] = row, kept
+            self._unrolled_before[key] = (share.to(self.rates.device), keep.to(self.rates.device))
+        return self._unrolled_before[key]
+
+    # -- frames
+
+    def step(self, power_db: Tensor, scalars: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """One frame: (1, bins), (1, 3) and the memory to logits (1, 3) and the new memory.
+
+        Few and plain operations: each is a node of the exported graph and costs a microsecond there.
+        """
+        level = self._halves(power_db)  # (1, 2·half)
+        means = memory.means + self._rate(memory.frames) * (level - memory.means)  # (3, 2·half)
+        smooth, short, long = means.split(1)
+        planes = torch.cat([level, smooth, level - short, smooth - long])
+        for number, convolution in enumerate(self.over_speed):
+            planes = planes.reshape(1, -1, 1, self.shape.half) if number == 0 else planes
+            planes = functional.relu(convolution(planes))
+        normal = self._normal(scalars, memory.frames.reshape(1, 1))
+        hidden = functional.relu(self.dense(torch.cat([planes.reshape(1, -1), normal], dim=1)))
+        history = []
+        for linear, dilation, past in zip(self.over_time, self.shape.dilations, memory.history, strict=True):
+            known = torch.cat([past, hidden])  # (2·dilation + 1, width)
+            history.append(known[1:])
+            hidden = functional.relu(hidden + linear(known[::dilation].reshape(1, -1)))
+        frames = torch.clamp(memory.frames + 1.0, max=CLOCK_FRAMES)
+        return self.head(hidden), Memory(means, frames, history)
+
+    # -- what both share
+
+    def _halves(self, power_db: Tensor) -> Tensor:
+        """Speeds coming, then speeds going, both from slow to fast; in tens of decibels."""
+        low, high = POWER_RANGE_DB
+        return torch.index_select(power_db, -1, self.order).clamp(low, high) * 0.1
+
+    def _rate(self, frames: Tensor) -> Tensor:
+        """Share of the newest frame in each mean: a plain average until its time constant has passed."""
+        return torch.maximum(self.rates, 1.0 / (frames + 1.0))  # (3, 1) with (1, 1)
+
+    def _planes(self, level: Tensor, means: Tensor) -> Tensor:
+        """(batch, 8, frames, half): level, smoothed level, and both over what stays; each of both signs."""
+        smooth, short, long = means[..., 0, :], means[..., 1, :], means[..., 2, :]
+        planes = [level, smooth, level - short, smooth - long]
+        halves = [half for plane in planes for half in plane.split(self.shape.half, dim=-1)]
+        return torch.stack(halves, dim=-1).permute(0, 3, 1, 2)  # channels last in memory: quicker
+
+    def _normal(self, scalars: Tensor, frames: Tensor) -> Tensor:
+        known = torch.cat([scalars, frames, frames], dim=-1)
+        return torch.minimum(known.clamp(min=0.0), self.limits) * self.scales
+
+    def _embed(self, planes: Tensor, normal: Tensor) -> Tensor:
+        for convolution in self.over_speed:
+            planes = functional.relu(convolution(planes))
+        batch, _, count, _ = planes.shape
+        flat = planes.permute(0, 2, 1, 3).reshape(batch, count, -1)
+        return functional.relu(self.dense(torch.cat([flat, normal], dim=-1)))
+
+
+def count_parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_macs(shape: NetworkShape) -> int:
+    """Multiplications of weights in one frame."""
+    channels, length, total = 8, shape.half, 0
+    for filters, kernel, stride in shape.filters:
+        length = (length - kernel) // stride + 1
+        total += length * filters * channels * kernel
+        channels = filters
+    total += (channels * length + len(SCALARS) + 2) * shape.width
+    return total + len(shape.dilations) * 3 * shape.width**2 + shape.width * len(OUTPUTS)

@@ -1,0 +1,12 @@
+"""When the network is asked and when it starts anew: the same in training and in the running sensor."""
+
+from __future__ import annotations
+
+from noctule.core.frames import BLOCKING_FAULTS, Fault
+
+#: Frames with one of these are not shown to the network and score nothing. A clock that turns shifts
+#: everything that stands still: it would read as somebody.
+NOT_JUDGED = int(BLOCKING_FAULTS | Fault.CLOCK_SLEWING)
+#: After a longer stretch of such frames the memory is about another moment, and is dropped. The floors of
+#: the features start afresh after the same time.
+RESET_AFTER_S = 0.5

@@ -1,0 +1,97 @@
+"""The trained detector of the running sensor: features in, scores of human motion out."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from noctule.core.errors import NoctuleError
+from noctule.core.frames import Fault, FeatureBlock, Float32Array, MotionScore
+from noctule.model.rules import NOT_JUDGED, RESET_AFTER_S
+from noctule.model.session import StepSession
+from noctule.model.zoo import Model
+
+#: Where the tracker's default preset stands on the scale of the scores.
+OPERATING_POINT = 0.5
+#: From this score on it is worth saying how fast something moves.
+_WORTH_A_VELOCITY = 0.25
+#: Averaged over so many frames, and only what stands so far over the floor: speckle has no direction.
+_VELOCITY_FRAMES, _STANDS_OUT_DB = 3, 6.0
+
+_NONE = Fault(0)
+
+
+class NetworkDetector:
+    """Scores of a model on one stream; implements `core.protocols.Detector`.
+
+    A blocking fault, or a turning clock, scores nothing and is passed through; the network does not see
+    such frames. After `RESET_AFTER_S` of them it starts anew.
+
+    Parameters
+    ----------
+    model : a checked model folder.
+    kind : "float", or "int8" to hear what a small processor would.
+
+    Raises
+    ------
+    NoctuleError
+        The weights are missing, damaged, or of another grid than their manifest says.
+    """
+
+    def __init__(self, model: Model, kind: str = "float") -> None:
+        self._session = StepSession(model.file(kind))
+        if self._session.bins != model.manifest.bins:
+            raise NoctuleError(f"model {model.folder}: its weights are for {self._session.bins} bins")
+        self._longest_gap = round(RESET_AFTER_S / model.manifest.hop_s)
+        self._scalars = np.zeros(3, dtype=np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: a cold start."""
+        self._session.reset()
+        self._recent: deque[Float32Array] = deque(maxlen=_VELOCITY_FRAMES)
+        self._blocked = 0
+
+    def score(self, features: FeatureBlock) -> list[MotionScore]:
+        """One `MotionScore` a frame of the block, in order."""
+        self._scalars[2] = np.count_nonzero(features.valid_bins) / len(features.valid_bins)
+        times, faults = features.time_s.tolist(), features.faults.tolist()
+        return [self._frame(features, i, times[i], faults[i]) for i in range(len(times))]
+
+    def _frame(self, features: FeatureBlock, i: int, time_s: float, fault: int) -> MotionScore:
+        if fault & NOT_JUDGED:
+            self._blocked += 1
+            return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault))
+        if self._blocked > self._longest_gap:
+            self.reset()
+        self._blocked = 0
+        row = features.log_power_db[i]
+        self._recent.append(row)
+        self._scalars[0], self._scalars[1] = features.broadband_db[i], features.carrier_snr_db[i]
+        (major, minor, other), _ = self._session.step(row, self._scalars)
+        if not math.isfinite(major + minor + other):  # it would stay in the memory for ever
+            self.reset()
+            return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault), "the features were not finite")
+        minor = max(minor, major)  # whoever walks moves hands too
+        velocity = self._velocity(features.velocity_mps) if minor >= _WORTH_A_VELOCITY else 0.0
+        return MotionScore(
+            time_s, major, minor, velocity, Fault(fault) if fault else _NONE, _in_words(major, minor, other)
+        )
+
+    def _velocity(self, velocity_mps: Float32Array) -> float:
+        """Mean velocity of what stands above the floor and above its mirror image, by power."""
+        power_db = sum(self._recent) / np.float32(len(self._recent))
+        power = np.where(power_db > _STANDS_OUT_DB, 10.0 ** (0.1 * power_db), 0.0)
+        one_sided = np.maximum(power - power[::-1], 0.0)  # a fan is on both sides
+        total = float(one_sided.sum())
+        return float(one_sided @ velocity_mps) / total if total > 0.0 else 0.0
+
+
+def _in_words(major: float, minor: float, other: float) -> str:
+    if major >= OPERATING_POINT:
+        return "somebody moves about"
+    if minor >= OPERATING_POINT:
+        return "somebody moves a little"
+    return "something moves that is nobody" if other >= OPERATING_POINT else ""

@@ -1,0 +1,221 @@
+"""The whole road on a corpus that is learnt in seconds: train, stop, go on, export, run."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.lab.tiny_corpus import HOP_S, write_tiny_corpus
+
+from noctule.cli.export import export as export_command
+from noctule.cli.train import train as train_command
+from noctule.core.errors import NoctuleError
+from noctule.core.frames import FeatureBlock
+from noctule.core.settings import FeatureSettings
+from noctule.lab.crops import PRESENT
+from noctule.lab.export_onnx import ScoreMap
+from noctule.lab.publish import publish
+from noctule.lab.shards import MAJOR, MINOR, Corpus
+from noctule.lab.train import Trainer, TrainSettings, motion_loss
+from noctule.model.runtime import NetworkDetector
+from noctule.model.zoo import load_model
+
+QUICK = TrainSettings(epochs=5, batch=2, crop_s=6.0, learning_rate=3e-3, average=0.9, threads=1)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return Corpus(write_tiny_corpus(tmp_path_factory.mktemp("corpus") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def run(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("run")
+    Trainer(corpus, folder, QUICK).run()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zoo") / "tiny"
+    publish(run, folder, calibration_frames=1000)
+    return folder
+
+
+def test_people_are_told_from_fans_within_seconds(run: Path) -> None:
+    history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [one["epoch"] for one in history] == [1, 2, 3, 4, 5]
+    best = max(history, key=lambda one: one["selection"])
+    assert history[-1]["validation_loss"] < 0.1
+    assert best["onsets_found"] > 0.95
+    assert best["minor_found"] > 0.8
+
+
+def weights(trainer: Trainer) -> torch.Tensor:
+    both = (*trainer.network.parameters(), *trainer.averaged.parameters())
+    return torch.cat([one.detach().flatten() for one in both])
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_weights(corpus: Corpus, tmp_path: Path) -> None:
+    settings = TrainSettings(epochs=2, batch=4, crop_s=5.0, threads=1)
+    whole = Trainer(corpus, tmp_path / "whole", settings)
+    whole.run()
+
+    class KilledError(Exception):
+        pass
+
+    killed = Trainer(corpus, tmp_path / "killed", settings)
+
+    def kill(epoch: int, step: int, steps: int, loss: float, speed: float) -> None:
+        if (epoch, step) == (1, 3):
+            killed.save()
+        if (epoch, step) == (1, 5):  # two steps that nobody saved
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        killed.run(kill)
+    again = Trainer(corpus, tmp_path / "killed", TrainSettings(epochs=2, seed=99), resume=True)
+    assert (again.epoch, again.step, again.settings.seed) == (1, 3, settings.seed)
+    again.run()
+    assert torch.equal(weights(again), weights(whole))
+    lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "killed")]
+    assert lines[0] == lines[1]
+
+
+def test_another_seed_is_another_run(corpus: Corpus, tmp_path: Path) -> None:
+    quick = {"epochs": 1, "batch": 4, "crop_s": 5.0, "threads": 1}
+    trainers = [Trainer(corpus, tmp_path / str(i), TrainSettings(**quick, seed=i)) for i in (1, 2)]  # type: ignore[arg-type]
+    assert not torch.equal(*(weights(one) for one in trainers))
+
+
+def test_a_run_is_not_overwritten_and_not_mixed_up(corpus: Corpus, run: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoctuleError, match="holds a run already"):
+        Trainer(corpus, run, QUICK)
+    with pytest.raises(NoctuleError, match="missing"):
+        Trainer(corpus, tmp_path / "nothing", QUICK, resume=True)
+    other = Corpus(write_tiny_corpus(tmp_path / "other", each=1, seed=2))
+    with pytest.raises(NoctuleError, match="another corpus"):
+        Trainer(other, run, QUICK, resume=True)
+
+
+def test_a_damaged_checkpoint_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"\x80half of it")
+    with pytest.raises(NoctuleError, match="cannot be read"):
+        Trainer(corpus, tmp_path, QUICK, resume=True)
+
+
+# -- the loss
+
+
+def loss_of(logits: list[float], label: int, weight: float = 1.0) -> float:
+    return float(
+        motion_loss(
+            torch.tensor([[logits]] * 1).expand(1, 40, 3),
+            torch.full((1, 40), label),
+            torch.full((1, 40), weight),
+            QUICK,
+        )
+    )
+
+
+def test_frames_without_weight_teach_nothing() -> None:
+    assert loss_of([9.0, 9.0, 9.0], 0, weight=0.0) == 0.0
+
+
+def test_nobody_is_asked_about_minor_motion_while_somebody_walks() -> None:
+    assert loss_of([5.0, -9.0, -5.0], MAJOR | PRESENT) == loss_of([5.0, 9.0, -5.0], MAJOR | PRESENT)
+    assert loss_of([-5.0, -9.0, -5.0], MINOR | PRESENT) > loss_of([-5.0, 9.0, -5.0], MINOR | PRESENT) + 1.0
+
+
+def test_a_false_alarm_in_an_empty_room_weighs_most() -> None:
+    alarm = [-5.0, 2.0, -5.0]
+    assert loss_of(alarm, 0) > 3.0 * loss_of(alarm, PRESENT)  # somebody sits still there
+    major = [2.0, 5.0, -5.0]
+    assert loss_of([2.0, -5.0, -5.0], 0) > 3.0 * loss_of(major, MINOR | PRESENT)  # somebody moves a little
+
+
+# -- the model
+
+
+def features(power_db: np.ndarray) -> FeatureBlock:
+    frames = len(power_db)
+    return FeatureBlock(
+        time_s=np.arange(frames, dtype=np.float64) * HOP_S,
+        log_power_db=power_db,
+        velocity_mps=np.linspace(-6, 6, 241, dtype=np.float32),
+        valid_bins=np.ones(241, bool),
+        broadband_db=np.zeros(frames, np.float32),
+        carrier_level_dbfs=np.full(frames, -30, np.float32),
+        carrier_snr_db=np.full(frames, 60, np.float32),
+        faults=np.zeros(frames, np.int64),
+        carrier_hz=40000.0,
+    )
+
+
+@pytest.mark.parametrize("kind", ["float", "int8"])
+def test_the_exported_model_tells_walks_from_fans_and_empty_rooms(
+    model: Path, corpus: Corpus, kind: str
+) -> None:
+    """There is a threshold that every walk of the validation scenes passes for 0.2 s, and nothing else."""
+    detector = NetworkDetector(load_model(str(model), FeatureSettings().digest()), kind)
+    shard = next(corpus.read("validation"))
+    found: dict[str, list[float]] = {"walk": [], "hands": [], "fan": [], "empty": []}
+    for number, scene in enumerate(shard.scenes[:12]):
+        detector.reset()
+        scores = detector.score(features(shard.log_power_db()[shard.frames_of(number)]))
+        logit = np.log([one.score_major / max(1.0 - one.score_major, 1e-12) for one in scores])
+        lasting = np.lib.stride_tricks.sliding_window_view(logit, 5).min(axis=1)
+        found[scene["stratum"]].append(lasting.max())
+    assert min(found["walk"]) > max(found["fan"] + found["empty"]) + 1.0
+
+
+def test_int8_loses_nothing_that_matters(model: Path) -> None:
+    manifest = load_model(str(model), FeatureSettings().digest()).manifest
+    assert manifest.int8["logit_snr_db"] > 20.0
+    assert manifest.int8["decisions_differ"] < 0.01
+    assert set(manifest.files) == {"float", "int8"}
+
+
+def test_presets_find_more_and_cost_more_step_by_step(model: Path) -> None:
+    presets = load_model(str(model), FeatureSettings().digest()).manifest.presets
+    order = [presets[f"{name} sensitive"] for name in ("Slightly", "Moderately", "Very")]
+    assert [one.trigger_sensitivity for one in order] == [0.25, 0.5, 0.75]
+    assert order[0].logit_major > order[1].logit_major > order[2].logit_major
+    costs = [one.measured["false_alarms_per_day"] for one in order]
+    assert costs == sorted(costs)
+
+
+def test_the_card_says_what_it_found_and_where_it_fails(model: Path) -> None:
+    card = (model / "MODEL_CARD.md").read_text()
+    assert "Where it fails" in card
+    assert "| Moderately sensitive | 0.5 |" in card
+
+
+def test_scores_of_the_presets_are_one_minus_their_sensitivity() -> None:
+    above, below = ScoreMap(4.0, 1.5, -1.0).slopes()
+    assert 1 / (1 + np.exp(-above * (4.0 - 1.5))) == pytest.approx(0.75)
+    assert 1 / (1 + np.exp(below * (1.5 + 1.0))) == pytest.approx(0.25)
+
+
+# -- the commands
+
+
+def test_without_pytorch_one_line_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for command in (train_command, export_command):
+        with pytest.raises(NoctuleError, match=r"pip install 'noctule\[train\]'"):
+            command(tmp_path, tmp_path)
+
+
+def test_the_commands_refuse_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NoctuleError, match="no corpus"):
+        train_command(tmp_path, tmp_path / "run")
+    with pytest.raises(NoctuleError, match=r"best\.pt: missing"):
+        export_command(tmp_path, tmp_path / "model", threads=1)
