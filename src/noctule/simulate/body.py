@@ -17,6 +17,7 @@ from pydantic import Field
 from noctule.simulate import posture
 from noctule.simulate.parts import FloatArray, Part, Scatterers
 from noctule.simulate.pose import JOINT, Pose, Stance
+from noctule.simulate.turns import FAST, sine_cosine
 
 #: Segments between two joints: (from, to, half width, half depth), as shares of the height; arms, then legs,
 #: left before right. Anthropometry after Drillis & Contini (1966) and Winter (2009), girths [A].
@@ -51,6 +52,7 @@ _HIDDEN = 0.2
 #: The twinkling of a segment: waves over the aspect, of about this many radians an aspect radian. [A: folds
 #: of cloth of some centimetres on limbs a few wavelengths thick decorrelate within some degrees]
 _WAVES, _ROUGHNESS = 5, 25.0
+_TURNS_PER_RAD = 0.5 / math.pi
 
 
 class Speckle:
@@ -157,7 +159,7 @@ def in_room(joints: FloatArray, place_m: FloatArray, heading_rad: FloatArray) ->
     return np.stack([place_m[:, :1] + c * x - s * y, place_m[:, 1:] + s * x + c * y, joints[..., 2]], -1)
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _seen(joints, rise, viewpoint, starts, ends, widths, depths, waves, phase):  # type: ignore[no-untyped-def]
     """Specular point and echo amplitude of every segment, (times, points, 3) and (times, points)."""
     count, points = joints.shape[0], len(starts)
@@ -211,8 +213,9 @@ def _seen(joints, rise, viewpoint, starts, ends, widths, depths, waves, phase): 
             re, im = 0.0, 0.0
             for n in range(phase.shape[1]):
                 turn = phase[p, n] + u * waves[p, n, 0] + v * waves[p, n, 1] + w * waves[p, n, 2]
-                re += math.cos(turn)
-                im += math.sin(turn)
+                sine, cosine = sine_cosine(np.float32(turn * _TURNS_PER_RAD))
+                re += cosine
+                im += sine
             strength[t, p] = echo * math.sqrt((re * re + im * im) / phase.shape[1])
         for p in range(3, 7):  # arms behind the trunk
             strength[t, p] *= _behind(position[t, p], j[_CHEST, 0], j[_CHEST, 1], towards[0], 0.17)

@@ -19,6 +19,7 @@ from numba import njit
 
 from noctule.simulate.medium import Medium
 from noctule.simulate.parts import FloatArray, Vector
+from noctule.simulate.turns import FAST, sine_cosine
 
 #: Samples between two solutions for the emission time.
 BLOCK = 32
@@ -26,20 +27,6 @@ BLOCK = 32
 KNOT_MARGIN = 3
 #: Directivity tables are equally spaced over the cosine of the angle, -1 to 1.
 DIRECTIVITY_POINTS = 256
-
-_FAST = {"contract", "nnan", "ninf", "nsz", "arcp"}  # not reassoc: _turns rounds by adding a big number
-
-#: sin(2πt)/t and cos(2πt) on |t| <= 1/2 as polynomials of t², fitted to 4e-5 (-88 dB).
-_x = (np.cos(np.pi * (np.arange(64) + 0.5) / 64) + 1.0) / 8.0  # Chebyshev points of t² in 0..1/4
-_SIN = tuple(
-    np.float32(one)
-    for one in np.polynomial.Polynomial.fit(_x, np.sinc(2 * np.sqrt(_x)) * 2 * np.pi, 4).convert().coef
-)
-_COS = tuple(
-    np.float32(one)
-    for one in np.polynomial.Polynomial.fit(_x, np.cos(2 * np.pi * np.sqrt(_x)), 4).convert().coef
-)
-_ROUND = np.float32(1.5 * 2**23)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +117,7 @@ def echoes(
     return sums.T
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _echoes(  # type: ignore[no-untyped-def]
     position, strength, lit, stretch, first_knot_s, knot_s, source, axis, source_gain, source_is_direct,
     directivity, microphone, mirror_gain, mirror_is_direct, pairs, wavenumber, speed, nepers, start_s,
@@ -159,7 +146,10 @@ def _echoes(  # type: ignore[no-untyped-def]
                         lit[p, k] if mirror_is_direct[j] else np.sqrt(lit[p, k])
                     )
                 _slopes(back_leg)
-                _emission_times(back_leg, first_knot_s, knot_s, speed, start_s, block_s, knot, part)
+                _emission_times(
+                    back_leg, (start_s - first_knot_s) / knot_s, block_s / knot_s,
+                    1.0 / (speed * knot_s), m > 0, knot, part,
+                )  # fmt: skip
                 for q in range(pairs.shape[0]):
                     if pairs[q, 1] == j:
                         i = pairs[q, 0]
@@ -170,7 +160,7 @@ def _echoes(  # type: ignore[no-untyped-def]
                         _add(turns, slope, amplitude, out[0, m], out[1, m])
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _leg(position, end, stretch, nepers, leg, gain):  # type: ignore[no-untyped-def]
     """Length of a leg at each knot, and its amplitude: 1/r and air."""
     for k in range(gain.shape[0]):
@@ -189,7 +179,7 @@ def _leg(position, end, stretch, nepers, leg, gain):  # type: ignore[no-untyped-
         gain[k] = rest / max(length, 0.05)
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _aim(position, source, axis, directivity, length, gain):  # type: ignore[no-untyped-def]
     """Directivity, linear between the points of its table."""
     scale = (DIRECTIVITY_POINTS - 1) / 2.0
@@ -204,7 +194,7 @@ def _aim(position, source, axis, directivity, length, gain):  # type: ignore[no-
         gain[k] *= directivity[low] + (at - low) * (directivity[low + 1] - directivity[low])
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _slopes(leg):  # type: ignore[no-untyped-def]
     """Change per knot by five points: its error is of fourth order, so the cubic's stays of fourth order."""
     value, slope = leg[0], leg[1]
@@ -215,7 +205,7 @@ def _slopes(leg):  # type: ignore[no-untyped-def]
     slope[0], slope[last] = value[1] - value[0], value[last] - value[last - 1]
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
+@njit(cache=True, fastmath=FAST, error_model="numpy", inline="always")
 def _cubic(value, slope, k, x):  # type: ignore[no-untyped-def]
     """Hermite's cubic after knot k, at share x of the way to the next."""
     rise = value[k + 1] - value[k]
@@ -224,7 +214,7 @@ def _cubic(value, slope, k, x):  # type: ignore[no-untyped-def]
     return value[k] + x * (slope[k] + x * (bend + x * twist))
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
+@njit(cache=True, fastmath=FAST, error_model="numpy", inline="always")
 def _cubic_slope(value, slope, k, x):  # type: ignore[no-untyped-def]
     rise = value[k + 1] - value[k]
     bend = 3.0 * rise - 2.0 * slope[k] - slope[k + 1]
@@ -232,16 +222,18 @@ def _cubic_slope(value, slope, k, x):  # type: ignore[no-untyped-def]
     return slope[k] + x * (2.0 * bend + x * 3.0 * twist)
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
-def _emission_times(leg, first_knot_s, knot_s, speed, start_s, block_s, knot, part):  # type: ignore[no-untyped-def]
-    """Solve u + d(u)/c = T at every block boundary T, in knots since the first; Newton, two steps."""
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def _emission_times(leg, first, block, to_knots, near, knot, part):  # type: ignore[no-untyped-def]
+    """Solve u + d(u)/c = T at every block boundary T, in knots since the first; Newton, two steps at most.
+
+    `to_knots` turns metres of the leg into knots of time. `near` says that `knot` and `part` hold the answer
+    for a microphone beside this one.
+    """
     value, slope = leg[0], leg[1]
     most = value.shape[0] - 2
-    to_knots = 1.0 / (speed * knot_s)  # metres of the leg to knots of time
     for b in range(knot.shape[0]):
-        at = (start_s + b * block_s - first_knot_s) / knot_s
-        k = min(max(int(at), 0), most)
-        u = at - value[k] * to_knots
+        at = first + b * block
+        u = knot[b] + part[b] if near else at - value[min(max(int(at), 0), most)] * to_knots
         for _ in range(2):
             k = min(max(int(u), 0), most)
             d = _cubic(value, slope, k, u - k)
@@ -253,7 +245,7 @@ def _emission_times(leg, first_knot_s, knot_s, speed, start_s, block_s, knot, pa
         knot[b], part[b] = k, u - k
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _boundaries(  # type: ignore[no-untyped-def]
     out_leg, out_gain, back_leg, back_gain, knot, part, knot_s, speed, block_s, wavenumber, turns, slope,
     amplitude,
@@ -273,7 +265,7 @@ def _boundaries(  # type: ignore[no-untyped-def]
         amplitude[b] = low + x * (out_gain[k + 1] * back_gain[k + 1] - low)
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _add(turns, slope, amplitude, real, imag):  # type: ignore[no-untyped-def]
     """Add one path's samples: in each block the phase is a cubic, the amplitude a line."""
     step = 1.0 / BLOCK
@@ -288,11 +280,7 @@ def _add(turns, slope, amplitude, real, imag):  # type: ignore[no-untyped-def]
         re, im = real[b * BLOCK : (b + 1) * BLOCK], imag[b * BLOCK : (b + 1) * BLOCK]
         for n in range(BLOCK):
             s = np.float32(n)
-            t = start + s * (c1 + s * (c2 + s * c3))
-            t -= (t + _ROUND) - _ROUND  # to -1/2..1/2
-            x = t * t
+            sine, cosine = sine_cosine(start + s * (c1 + s * (c2 + s * c3)))
             a = a0 + s * a1
-            sine = _SIN[0] + x * (_SIN[1] + x * (_SIN[2] + x * (_SIN[3] + x * _SIN[4])))
-            cosine = _COS[0] + x * (_COS[1] + x * (_COS[2] + x * (_COS[3] + x * _COS[4])))
             re[n] += a * cosine
-            im[n] += a * t * sine
+            im[n] += a * sine
