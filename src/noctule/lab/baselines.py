@@ -37,6 +37,8 @@ Statistic = Callable[[FloatArray, FloatArray, npt.NDArray[np.bool_], tuple[float
 Factory = Callable[[FeatureExtractor], Detector]
 
 SMOOTH_S = 0.3
+#: Of the frames of validation scenes in which nobody moves: thresholds are set to this.
+FALSE_SHARE = 0.01
 _BLOCKING = int(BLOCKING_FAULTS)
 
 
@@ -165,25 +167,22 @@ def fit(
     major: Sequence[tuple[FloatArray, npt.NDArray[np.bool_]]],
     minor: Sequence[tuple[FloatArray, npt.NDArray[np.bool_]]],
 ) -> Operating:
-    """Thresholds of validation scenes: where found less false is largest (Youden 1950).
+    """Thresholds of validation scenes: so high that `FALSE_SHARE` of what is no motion is over them.
 
     major, minor : of each scene (values, whether there is such motion) in the frames that count.
     """
-    (half, slope), (minor_half, minor_slope) = (_youden(one) for one in (major, minor))
+    (half, slope), (minor_half, minor_slope) = (_threshold(one) for one in (major, minor))
     return Operating(half, slope, minor_half, minor_slope)
 
 
-def _youden(scenes: Sequence[tuple[FloatArray, npt.NDArray[np.bool_]]]) -> tuple[float, float]:
+def _threshold(scenes: Sequence[tuple[FloatArray, npt.NDArray[np.bool_]]]) -> tuple[float, float]:
     values = np.concatenate([one[0] for one in scenes])
     true = np.concatenate([one[1] for one in scenes])
     if not true.any() or true.all():
         raise ValueError("validation scenes need frames with and without motion")
-    order = np.argsort(-values)
-    found = np.cumsum(true[order]) / true.sum()
-    false = np.cumsum(~true[order]) / (~true).sum()
-    half = float(values[order][np.argmax(found - false)])
-    spread = float(np.subtract(*np.quantile(values[~true], [0.84, 0.16]))) / 2.0
-    return half, max(spread, 1e-3)
+    half = float(np.quantile(values[~true], 1.0 - FALSE_SHARE))
+    # so wide that the middle of the noise is not squeezed against zero, where curves could not tell it apart
+    return half, max((half - float(np.median(values[~true]))) / 6.0, 1e-3)
 
 
 def folded(features: FeatureBlock) -> FeatureBlock:

@@ -319,7 +319,7 @@ def _fan_walks(rng: np.random.Generator, number: int, family: Family) -> Parts:
     room, device, space = _stage(rng, family, 5.6)
     kinds = (FloorFan, DeskFan, CeilingFan)
     kind = kinds[number % 3]
-    person = _walker(rng, space, 4.0, _pessimist(rng))
+    person = _walker(rng, space, 4.0, Body.draw(rng))
     name = "ceiling fan" if kind is CeilingFan else "fan"
     return Parts(30.0, room, device, name, {"person": (person,), "mover": (_always(kind.draw(rng, space)),)})
 

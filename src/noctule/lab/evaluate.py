@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -160,10 +161,11 @@ def _event(event: Any, limit: Limit | None) -> Row:
         until_s = event.onset_s + 1.0
         if event.kind == "minor":
             until_s = max(until_s, event.stop_s)
-        d2, single = (limit.most(event.onset_s, until_s, one) for one in (False, True))
+        d2, single, power = (limit.most(event.onset_s, until_s, of) for of in ("together", "each", "power"))
         row["margin_db"] = round(float(margin_db(d2)), 2)
         row["single_margin_db"] = round(float(margin_db(single)), 2)
         row["limit"] = round(float(detection_probability(d2)), 5)
+        row["power_limit"] = round(float(detection_probability(power)), 5)
     return row
 
 
@@ -351,6 +353,10 @@ def _pooled(
                     return
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (one.result() for one in done)
+        except BrokenProcessPool:
+            raise NoctuleError(
+                "a worker was ended from outside (too little memory?): start again to go on"
+            ) from None
         finally:
             for future in waiting:
                 future.cancel()

@@ -9,7 +9,12 @@ between the microphones at every frequency. The best test then has the deflectio
 and finds s with the probability Q(Q⁻¹(P_false) − d). Detection in metres hangs on target strengths that
 somebody assumed; the gap to this limit does not.
 
-What it does not know of: interference that mirrors itself about the carrier is no more than noise to it, and
+Beside it stands what is left without phases: a detector that sees power spectra averaged over the
+microphones, as the network does, and knows what the echo adds to each cell. Its deflection is the sum of
+(S/N)² over the cells, M times that for M microphones whose noises are independent. (Gaussian sums: a little
+too kind.)
+
+What neither knows of: interference that mirrors itself about the carrier is no more than noise to it, and
 R is averaged over some seconds. A detector that uses either may pass it there.
 """
 
@@ -17,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -54,19 +60,23 @@ class Limit:
 
     together : (cells,) d² of the best combination of all microphones.
     each : (cells, microphones) d² of each alone.
+    power : (cells,) d² of who sees only power spectra, averaged over the microphones.
     """
 
     together: FloatArray
     each: FloatArray
+    power: FloatArray
 
-    def most(self, start_s: float, stop_s: float, single: bool = False) -> float:
+    def most(
+        self, start_s: float, stop_s: float, of: Literal["together", "each", "power"] = "together"
+    ) -> float:
         """Largest d² of any `LOOK_S` that lies in start..stop; shorter stretches count as they are.
 
-        single : of the microphone that is best in that second, instead of all.
+        of : "each" is the microphone that is best in that second.
         """
         low = max(0, round(start_s / CELL_S))
         high = max(low + 1, round(stop_s / CELL_S))
-        cells = self.each[low:high] if single else self.together[low:high, None]
+        cells = getattr(self, of).reshape(len(self.together), -1)[low:high]
         if not cells.size:
             return 0.0
         look = min(round(LOOK_S / CELL_S), len(cells))
@@ -140,12 +150,12 @@ def deflection(echo: ComplexArray, noise: ComplexArray, *, rate_hz: float, carri
     microphones = echo.shape[1]
     heard = np.flatnonzero((np.abs(noise) > 0.0).any(0) & (np.abs(echo) > 0.0).any(0))
     cells = math.ceil(len(echo) / rate_hz / CELL_S)
-    result = Limit(np.zeros(cells), np.zeros((cells, microphones)))
+    result = Limit(np.zeros(cells), np.zeros((cells, microphones)), np.zeros(cells))
     if not len(heard):
         return result
     windows = _Windows(rate_hz, carrier_hz)
     s, n = windows.spectra(echo[:, heard]), windows.spectra(noise[:, heard])
-    together, each = np.zeros(len(s)), np.zeros((len(s), len(heard)))
+    together, each, power = np.zeros(len(s)), np.zeros((len(s), len(heard))), np.zeros(len(s))
     around = max(1, round(AROUND_S * rate_hz / windows.hop))
     step = max(1, around // 2)
     # windows overlap by half, so everything is seen twice
@@ -153,8 +163,9 @@ def deflection(echo: ComplexArray, noise: ComplexArray, *, rate_hz: float, carri
     for first in range(0, len(s), step):
         block = slice(first, first + step)
         looked_at = n[max(0, first - around) : first + step + around]
-        together[block], each[block] = _block(s[block], looked_at)
+        together[block], each[block], power[block] = _block(s[block], looked_at)
     result.together[:] = windows.in_cells(new * together, cells)
+    result.power[:] = windows.in_cells(new * power, cells)
     for m, column in zip(heard, each.T, strict=True):
         result.each[:, m] = windows.in_cells(new * column, cells)
     return result
@@ -193,8 +204,8 @@ class _Windows:
         return out
 
 
-def _block(s: ComplexArray, n: ComplexArray) -> tuple[FloatArray, FloatArray]:
-    """2·s^H·R⁻¹·s of each frame: all microphones together, and each alone.
+def _block(s: ComplexArray, n: ComplexArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """2·s^H·R⁻¹·s of each frame: all microphones together, and each alone; and sums of (S/N)² of mean powers.
 
     s : (frames, bins, microphones); n : likewise, the interference of the time around.
     """
@@ -203,10 +214,11 @@ def _block(s: ComplexArray, n: ComplexArray) -> tuple[FloatArray, FloatArray]:
     covariance = _beside(by_bin @ by_bin.conj().transpose(0, 2, 1)) / len(n)
     power = np.einsum("bmm->bm", covariance).real
     looks = len(n) * (2 * BINS_BESIDE + 1) / LOOKS_A_LOOK
-    each = 2.0 * np.einsum("fbm,bm->fm", np.square(np.abs(s)), 1.0 / np.maximum(power, 1e-300))
-    each *= max(0.1, 1.0 - 1.0 / looks)
+    ratio = np.square(np.abs(s)) * (max(0.1, 1.0 - 1.0 / looks) / np.maximum(power, 1e-300))
+    each = 2.0 * ratio.sum(1)
+    powers = (np.square(ratio.mean(2)) / _variance(covariance, power)).sum(1)
     if microphones == 1:
-        return each[:, 0], each
+        return each[:, 0], each, powers
     # no more than the quietest combination has: what both hear alike must stay as deep a null as it is
     quietest = float(np.median(np.linalg.eigvalsh(covariance)[:, 0]))
     loading = max(LOADING * quietest, 1e-9 * float(np.median(power)))
@@ -214,7 +226,13 @@ def _block(s: ComplexArray, n: ComplexArray) -> tuple[FloatArray, FloatArray]:
     weighed = np.linalg.solve(covariance, s.transpose(1, 2, 0))
     together = 2.0 * np.einsum("fbm,bmf->f", s.conj(), weighed).real
     # the inverse of an estimate is too large by looks/(looks - microphones) on average
-    return together * max(0.1, 1.0 - microphones / looks), each
+    return together * max(0.1, 1.0 - microphones / looks), each, powers
+
+
+def _variance(covariance: ComplexArray, power: FloatArray) -> FloatArray:
+    """(bins,) variance of the microphones' mean power, each in units of its own noise: 1/M to 1."""
+    scale = np.maximum(power[:, :, None] * power[:, None, :], 1e-300)
+    return np.asarray((np.square(np.abs(covariance)) / scale).mean((1, 2)))
 
 
 def _beside(covariance: ComplexArray) -> ComplexArray:

@@ -189,12 +189,21 @@ def by_margin(found: Findings, plt: Any) -> Any:
         return None
     figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.8), sharey=True, squeeze=False)
     for axis, (title, rows, kind) in zip(axes[0], panels, strict=True):
-        margins = np.zeros(0)
         for name in found.detectors:
             margins, hits = found.margins_and_hits(rows, name, kind)
             if len(margins):
-                x, y = _in_bins(margins, hits)
-                axis.plot(x, 100 * y, color=_colour(found, name), label=name, lw=1.8, marker="o", ms=3)
+                axis.plot(
+                    *_in_bins(margins, hits, scale=100.0),
+                    color=_colour(found, name),
+                    label=name,
+                    lw=1.8,
+                    marker="o",
+                    ms=3,
+                )
+        margins, powers = found.margins_and_powers(rows, kind)
+        axis.plot(
+            *_in_bins(margins, powers, 2.0, 2, 100.0), color="#777777", ls=":", lw=1.6, label="power limit"
+        )
         grid = np.linspace(-12.0, 60.0, 300)
         axis.plot(
             grid, 100 * detection_probability(THRESHOLD**2 * 10.0 ** (grid / 10.0)), label="limit", **LIMIT
@@ -207,12 +216,14 @@ def by_margin(found: Findings, plt: Any) -> Any:
     return figure
 
 
-def _in_bins(margins: Any, hits: Any, width_db: float = 4.0, least: int = 4) -> tuple[Any, Any]:
+def _in_bins(
+    margins: Any, hits: Any, width_db: float = 4.0, least: int = 4, scale: float = 1.0
+) -> tuple[Any, Any]:
     """Means of bins of some dB that hold enough events; the outermost take all beyond."""
     number = np.floor(np.clip(margins, -12.0, 59.9) / width_db)
     bins = [n for n in np.unique(number) if (number == n).sum() >= least]
     place = [np.clip(margins[number == n], -12.0, 60.0).mean() for n in bins]
-    return np.array(place), np.array([hits[number == n].mean() for n in bins])
+    return np.array(place), np.array([scale * hits[number == n].mean() for n in bins])
 
 
 def how_reliable(found: Findings, plt: Any) -> Any:

@@ -20,6 +20,8 @@ from noctule.lab.metrics import SCORE_BINS, SCORE_MIDDLES
 
 FloatArray = npt.NDArray[np.float64]
 Keep = Callable[[Row, Row], bool]  # of (row, event)
+#: What is known of each event beside what detectors make of it, and what tables call that.
+LIMITS, LIMIT_COLUMNS = ("limit", "power_limit"), ("limit", "power limit")
 
 #: Margins in dB between which events are put together.
 MARGINS_DB = (-np.inf, 0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 30.0, np.inf)
@@ -78,9 +80,9 @@ class Findings:
         ]
         return sum(chosen), len(chosen)
 
-    def limit(self, rows: Iterable[Row], kind: str, keep: Keep = _all) -> Limited:
-        """What the clairvoyant finds of them, on average."""
-        values = [e["limit"] for row in rows for e in row["events"] if _is(row, e, kind, keep)]
+    def limit(self, rows: Iterable[Row], kind: str, keep: Keep = _all, of: str = "limit") -> Limited:
+        """What the clairvoyant finds of them, on average; `of` may be "power_limit"."""
+        values = [e[of] for row in rows for e in row["events"] if _is(row, e, kind, keep)]
         return Limited(float(np.mean(values)) if values else np.nan, len(values))
 
     def median_margin_db(self, rows: Iterable[Row], kind: str, keep: Keep) -> float:
@@ -104,6 +106,17 @@ class Findings:
             (event["margin_db"], float(result["found"]))
             for row in rows
             for event, result in zip(row["events"], row["detectors"][name]["events"], strict=True)
+            if event["kind"] == kind and "margin_db" in event
+        ]
+        array = np.array(pairs).reshape(-1, 2)
+        return array[:, 0], array[:, 1]
+
+    def margins_and_powers(self, rows: Iterable[Row], kind: str) -> tuple[FloatArray, FloatArray]:
+        """(events,) margin in dB, and what the power limit finds."""
+        pairs = [
+            (event["margin_db"], event["power_limit"])
+            for row in rows
+            for event in row["events"]
             if event["kind"] == kind and "margin_db" in event
         ]
         array = np.array(pairs).reshape(-1, 2)
@@ -179,13 +192,13 @@ def _promises(found: Findings) -> Iterator[Table]:
     seated, sitting, negatives = found.of("seated"), found.of("sitting"), found.negatives()
     lines: list[list[Any]] = []
 
-    def ask(text: str, bar: str, rows: list[Row], value: Callable[[str], Any], limit: Any = "") -> None:
+    def ask(text: str, bar: str, rows: list[Row], value: Callable[[str], Any], *limits: Any) -> None:
         if rows:
-            lines.append([text, bar, limit, *(value(name) for name in found.detectors)])
+            lines.append([text, bar, *(limits or ("", "")), *(value(name) for name in found.detectors)])
 
     def events(text: str, bar: str, rows: list[Row], kind: str, keep: Keep = _all) -> None:
-        limit = found.limit(rows, kind, keep)
-        ask(text, bar, rows, lambda name: found.found(rows, name, kind, keep), limit)
+        limits = (found.limit(rows, kind, keep, of) for of in LIMITS)
+        ask(text, bar, rows, lambda name: found.found(rows, name, kind, keep), *limits)
 
     def latency(name: str) -> str:
         return _plain(curves.quantile_by_scene(found.of_events(walks, name, "major", "latency_s"), 0.5))
@@ -211,7 +224,7 @@ def _promises(found: Findings) -> Iterator[Table]:
     note = (
         "Major motion: called major within 1 s of its onset. Small motion: called a motion before it is over."
     )
-    yield _table("What is promised", note, ["", "bar", "limit", *found.detectors], lines)
+    yield _table("What is promised", note, ["", "bar", *LIMIT_COLUMNS, *found.detectors], lines)
 
 
 def _quiet_causes(found: Findings, name: str) -> str:
@@ -234,17 +247,18 @@ def _by_range(found: Findings) -> Iterator[Table]:
         yield _table(
             f"Walks in quiet rooms by distance: {family}",
             "76 dB SPL at 1 m, a pessimist's body (-20 dB): events found within 1 s.",
-            ["at the onset", "events", "margin, median", "limit", *found.detectors],
+            ["at the onset", "events", "margin, median", *LIMIT_COLUMNS, *found.detectors],
             lines,
         )
 
 
 def _line(found: Findings, text: str, rows: list[Row], kind: str, keep: Keep = _all) -> list[Any]:
-    """Title, events, limit, and what each detector finds; empty: there are no such events."""
-    limit = found.limit(rows, kind, keep)
-    if not limit.of:
+    """Title, events, limits, and what each detector finds; empty: there are no such events."""
+    limits = [found.limit(rows, kind, keep, of) for of in LIMITS]
+    if not limits[0].of:
         return []
-    return [text, str(limit.of), limit, *(found.found(rows, name, kind, keep) for name in found.detectors)]
+    shares = [found.found(rows, name, kind, keep) for name in found.detectors]
+    return [text, str(limits[0].of), *limits, *shares]
 
 
 def _by_margin(found: Findings) -> Iterator[Table]:
@@ -262,7 +276,7 @@ def _by_margin(found: Findings) -> Iterator[Table]:
             )
             for low, high in itertools.pairwise(MARGINS_DB)
         ]
-        columns = ["margin", "events", "limit", *found.detectors]
+        columns = ["margin", "events", *LIMIT_COLUMNS, *found.detectors]
         yield _table(title, note, columns, [line for line in lines if line])
     if rows := found.of(*FAINT):
         yield _gap(found, rows)
@@ -310,7 +324,7 @@ def _with_fan(found: Findings) -> Iterator[Table]:
             rows = [row for row in found.of(name) if row["what"] == what]
             lines.append(_line(found, f"{title} {what}", rows, "major"))
     lines.append(_line(found, "anything at once", found.of("everyday"), "major"))
-    columns = ["", "events", "limit", *found.detectors]
+    columns = ["", "events", *LIMIT_COLUMNS, *found.detectors]
     yield _table("Walks with something else", "Found within 1 s.", columns, [line for line in lines if line])
 
 
@@ -347,7 +361,7 @@ def _minor(found: Findings) -> Iterator[Table]:
     yield _table(
         "Small motions of who sits, 1 to 4 m",
         "Called a motion before it is over; the limit has the best second of it.",
-        ["", "events", "limit", *found.detectors],
+        ["", "events", *LIMIT_COLUMNS, *found.detectors],
         [line for line in lines if line],
     )
 
@@ -475,7 +489,8 @@ def markdown(found: Findings, pictures: Sequence[tuple[str, str]], command: str)
         "",
         f"`{command}`: {len(found.rows)} scenes, {hours:.1f} simulated hours; rooms, bodies and units that "
         "nobody has trained on. In brackets bounds of 95 %: exact Poisson for rates, bootstrap by scene for "
-        "shares. The limit knows each scene's clean echoes and the statistics of everything else.",
+        "shares. The limit knows each scene's clean echoes and the statistics of everything else; the power "
+        "limit knows only what they add to power spectra averaged over the microphones.",
     ]
     for table in tables(found):
         lines += ["", f"## {table['title']}", ""]
