@@ -23,7 +23,9 @@ from noctule.lab.shards import MAJOR, MINOR
 HOP_S = 0.048
 
 
-def scores(logit: list[float] | np.ndarray, label: int | np.ndarray = 0, output: int = 0) -> Scores:
+def scores(
+    logit: list[float] | np.ndarray, label: int | np.ndarray = 0, output: int = 0, goes_about: bool = False
+) -> Scores:
     logit = np.asarray(logit, np.float32)
     logits = np.full((len(logit), 3), -9.0, np.float32)
     logits[:, output] = logit
@@ -34,6 +36,7 @@ def scores(logit: list[float] | np.ndarray, label: int | np.ndarray = 0, output:
         np.broadcast_to(np.asarray(label, np.uint8), len(logit)).copy(),
         np.ones(len(logit), bool),
         starts,
+        np.full(len(logit), goes_about),
         np.zeros(len(logit), np.int32),
         ["all"],
         HOP_S,
@@ -52,6 +55,14 @@ def test_motion_must_last_its_on_latency() -> None:
     assert alarms(scores([*quiet, *[9.0] * 5, *quiet])) == 1
     assert alarms(scores([*quiet, *[9.0] * 3, -9.0, *[9.0] * 2, *quiet])) == 0
     assert alarms(scores([*quiet, *[9.0] * 3, -9.0, *[9.0] * 3, *quiet])) == 1
+
+
+def test_pets_and_vacuums_are_told_by_themselves() -> None:
+    one = scores([*[-9.0] * 20, *[9.0] * 10, *[-9.0] * 20], goes_about=True)
+    assert one.empty_hours == 0.0
+    rates = alarms_by_stratum(one, 0, 0.0, minor=False)
+    assert set(rates) == {"pets and vacuums"}
+    assert rates["pets and vacuums"] == pytest.approx(1 / (50 * HOP_S / 3600.0))
 
 
 def test_minor_motion_alone_must_last_longer() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noctule.core.errors import NoctuleError
+from noctule.lab.labels import GOES_ABOUT
 from noctule.lab.shards import LOWEST_DB, MANIFEST, STEP_DB, Corpus, Shard, Split
 from noctule.model.rules import NOT_JUDGED, RESET_AFTER_S
 
@@ -28,7 +29,7 @@ ZERO_DB = round(-LOWEST_DB / STEP_DB)
 #: A fourth bit of the label in a store: somebody is inside, moving or not.
 PRESENT = 8
 #: A store of another layout is unpacked anew.
-_LAYOUT = 1
+_LAYOUT = 2
 _INDEX = "segments.json"
 _ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "label": (np.uint8, ()),
@@ -39,12 +40,16 @@ _ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames that the network sees in one go from a cold start: `first` to `stop` in the store."""
+    """Frames that the network sees in one go from a cold start: `first` to `stop` in the store.
+
+    goes_about : a pet or a vacuum is in the scene.
+    """
 
     first: int
     stop: int
     scene: int
     stratum: str
+    goes_about: bool
 
     def __len__(self) -> int:
         return self.stop - self.first
@@ -148,8 +153,10 @@ def _unpack(corpus: Corpus, split: Split, place: Path, hop_s: float) -> None:
                 bins = shard.power.shape[1]
                 usable = (shard.power[kept] != ZERO_DB).any(axis=0)
                 valid.append(usable if usable.any() else np.ones(bins, bool))
-                stratum = str(shard.scenes[scene].get("stratum", ""))
-                segments.append((frames, frames + len(kept), scenes + scene, stratum))
+                about = shard.scenes[scene]
+                goes_about = not GOES_ABOUT.isdisjoint(about.get("causes", ()))
+                stratum = str(about.get("stratum", ""))
+                segments.append((frames, frames + len(kept), scenes + scene, stratum, goes_about))
                 frames += len(kept)
             scenes += len(shard.scenes)
     finally:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from noctule.core.frames import BLOCKING_FAULTS, FeatureBlock
 from noctule.lab.shards import MAJOR, MINOR, OTHER, Shard, encode_power
 from noctule.simulate.movers.fans import CeilingFan, Fan
+from noctule.simulate.movers.machines import RobotVacuum
+from noctule.simulate.movers.pets import PETS
 from noctule.simulate.person import Person, PersonMover
 from noctule.simulate.scenes import Scene
 
@@ -24,6 +26,9 @@ SETTLING_S = 0.3
 DOOR_M = 1.0
 #: The truth is looked up on a grid so fine.
 _GRID_S = 0.02
+#: Things that go about the room by themselves, as people do: what they cost is told, thresholds do not
+#: hang on it.
+GOES_ABOUT = frozenset({*(kind.label for kind in PETS), RobotVacuum.label})
 _BITS = {"none": 0, "minor": MINOR, "major": MAJOR}
 
 

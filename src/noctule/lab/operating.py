@@ -41,20 +41,29 @@ class Scores:
     """Logits of whole segments one after the other, and the truth.
 
     logits : (frames, 3). label : (frames,) bits. weight : (frames,) bool. starts : (frames,) bool, first
-    frame of a segment. stratum : (frames,) index into `strata`.
+    frame of a segment. goes_about : (frames,) bool, a pet or a vacuum is in the scene. stratum : (frames,)
+    index into `strata`.
     """
 
     logits: npt.NDArray[np.float32]
     label: npt.NDArray[np.uint8]
     weight: npt.NDArray[np.bool_]
     starts: npt.NDArray[np.bool_]
+    goes_about: npt.NDArray[np.bool_]
     stratum: npt.NDArray[np.int32]
     strata: list[str]
     hop_s: float
 
     @property
     def empty(self) -> npt.NDArray[np.bool_]:
-        """Frames with nobody inside, for certain: who sits still and is found to move is no false alarm."""
+        """Frames with nobody inside, for certain: who sits still and is found to move is no false alarm.
+
+        Without pets and vacuums: they go about as people do.
+        """
+        return self.without_people & ~self.goes_about
+
+    @property
+    def without_people(self) -> npt.NDArray[np.bool_]:
         return np.asarray(self.weight & ((self.label & (MAJOR | MINOR | PRESENT)) == 0))
 
     @property
@@ -145,15 +154,15 @@ def _curve(scores: Scores, output: int, latency: float, leak: float, recall) -> 
 
 
 def alarms_by_stratum(scores: Scores, output: int, threshold: float, minor: bool) -> dict[str, float]:
-    """False alarms an hour of each stratum at a threshold."""
+    """False alarms an hour of each stratum at a threshold, and of pets and vacuums by themselves."""
     presence = PresenceSettings()
     latency = (presence.minor_on_latency_s if minor else presence.on_latency_s) / scores.hop_s
     leak = _MINOR_LEAK if minor else 1.0
     quiet = max(1, round(presence.off_latency_s / scores.hop_s))
     logit = np.ascontiguousarray(scores.logits[:, output])
     rates = {}
-    for number, name in enumerate(scores.strata):
-        here = scores.empty & (scores.stratum == number)
+    parts = {name: scores.empty & (scores.stratum == n) for n, name in enumerate(scores.strata)}
+    for name, here in (parts | {"pets and vacuums": scores.without_people & scores.goes_about}).items():
         hours = float(here.sum()) * scores.hop_s / 3600.0
         if hours > 0:
             count = _count_alarms(logit, here, scores.starts, threshold, latency, leak, quiet)

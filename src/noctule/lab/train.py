@@ -324,12 +324,13 @@ def _groups_of_frames(order: list[int], store: Store) -> list[list[int]]:
 def _scores(logits: np.ndarray, store: Store, hop_s: float) -> Scores:
     strata = sorted({one.stratum for one in store.segments})
     stratum = np.empty(store.frames, dtype=np.int32)
-    starts = np.zeros(store.frames, dtype=bool)
+    starts, goes_about = np.zeros(store.frames, dtype=bool), np.zeros(store.frames, dtype=bool)
     for one in store.segments:
+        goes_about[one.first : one.stop] = one.goes_about
         stratum[one.first : one.stop] = strata.index(one.stratum)
         starts[one.first] = True
     label, weight = np.array(store.label), np.array(store.weight) != 0
-    return Scores(logits, label, weight, starts, stratum, strata, hop_s)
+    return Scores(logits, label, weight, starts, goes_about, stratum, strata, hop_s)
 
 
 def compared(scores: Scores) -> dict[str, float]:
