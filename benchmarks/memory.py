@@ -52,7 +52,11 @@ def peak_memory(command: list[str]) -> int:
 
 def _high_water_marks(process: subprocess.Popen[bytes]) -> Iterator[int]:
     while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s*([0-9]+) kB", status)
-        yield 1024 * int(found[1]) if found else 0
+        yield high_water_mark(process.pid)
         time.sleep(0.05)
+
+
+def high_water_mark(pid: int | str = "self") -> int:
+    """Bytes of the largest resident set of a running process since it began its program."""
+    found = re.search(r"VmHWM:\s*([0-9]+) kB", Path(f"/proc/{pid}/status").read_text())
+    return 1024 * int(found[1]) if found else 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from benchmarks.memory import high_water_mark
 
 SCENE = Path(__file__).with_name("typical_scene.toml")
 WHAT = "60 s of a person, a floor fan and 4 microphones at baseband (40 kHz)"
@@ -48,7 +49,7 @@ def _render_one(seed: int, runs: int = 3) -> dict[str, float]:
     return {
         "times_real_time": scene.duration_s / min(took[1:]),
         "times_real_time_cpu": scene.duration_s / min(cpu[1:]),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "peak_memory_mb": high_water_mark() / 1e6,
     }
 
 
