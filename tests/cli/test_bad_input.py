@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +17,21 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
-
-from noctule.cli import main
+from tests.cli.command import Command, Done
 
 RATE_HZ, CARRIER_HZ, SECONDS = 48000, 20000.0, 3.0
 
 Frames = list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 class Replay:
     """`noctule replay` from its `main`; a process of its own, which takes a second, has its tests below."""
 
-    def __init__(self, captured: pytest.CaptureFixture[str]) -> None:
-        self._captured = captured
+    def __init__(self, noctule: Command) -> None:
+        self._noctule = noctule
 
     def run(self, *arguments: object) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            main(["replay", *map(str, arguments)])
-        assert isinstance(ended.value.code, int)
-        return Done(ended.value.code, *self._captured.readouterr())
+        return self._noctule("replay", *arguments)
 
     def refused(self, path: Path, *options: str) -> str:
         """The one line that a refused file gives."""
@@ -56,7 +44,7 @@ class Replay:
         """Frames and standard error of a file that could be used."""
         done = self.run(path, "--jsonl", "-", *options)
         assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+        return done.records, done.stderr
 
 
 def one_line(complaint: str) -> str:
@@ -66,8 +54,8 @@ def one_line(complaint: str) -> str:
 
 
 @pytest.fixture
-def replay(capfd: pytest.CaptureFixture[str]) -> Replay:
-    return Replay(capfd)
+def replay(noctule: Command) -> Replay:
+    return Replay(noctule)
 
 
 def as_process(*arguments: object, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -12,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.cli.command import Command
 
 from noctule.cli import demo as demo_module
-from noctule.cli import main
 from noctule.simulate import live
 from noctule.simulate.live import LiveRoom, SimulatedCard
 from noctule.simulate.scenes import parse_scene
@@ -54,20 +55,6 @@ class Clock:
         self.at_each(self)
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.stdout.splitlines()]
-
-
-Command = Callable[..., Done]
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The room's card on this clock, and things that happen as soon as they are said."""
@@ -78,14 +65,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def demo(clock: Clock, capfd: pytest.CaptureFixture[str]) -> Command:
-    def run(*arguments: object) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            main(["demo", *map(str, arguments)])
-        assert isinstance(ended.value.code, int)
-        return Done(ended.value.code, *capfd.readouterr())
-
-    return run
+def demo(clock: Clock, noctule: Command) -> Command:
+    return functools.partial(noctule, "demo")
 
 
 def test_somebody_who_comes_in_is_present(demo: Command, clock: Clock) -> None:

@@ -8,8 +8,6 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +16,14 @@ import numpy.typing as npt
 import pytest
 import sigmf
 import soundfile
+from tests.cli.command import Command, Done
 
 from noctule.audio.callback import CapturedBlock, Player, Silence
 from noctule.audio.card import StreamFormat, StreamRequest
-from noctule.cli import main
 from noctule.core.frames import Fault
 from noctule.dataset import BasebandReader
 
 RATE_HZ, CARRIER_HZ, SECONDS = 48000, 20000.0, 3.0
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def noctule(capfd: pytest.CaptureFixture[str]) -> Command:
-    """The command line, in this process: starting one anew takes a second each time."""
-
-    def run(*arguments: object) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        assert isinstance(ended.value.code, int)
-        return Done(ended.value.code, *capfd.readouterr())
-
-    return run
 
 
 def room(rng: np.random.Generator, carrier_hz: float = CARRIER_HZ) -> npt.NDArray[np.float64]:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ import numpy as np
 import pytest
 import sigmf
 import soundfile
+from tests.cli.command import Command, Done
 
-from noctule.cli import main
 from noctule.dataset import BasebandReader
 from noctule.simulate import sampler
 from noctule.simulate.render import Rendered, render
@@ -43,27 +42,6 @@ from_s = 2
 does = [{ do = "walk", to = [1.6, 2.0] }]
 """
 EMPTY = "duration_s = 7\ncarrier_hz = 40000\n[device]\nmicrophones = 2\n"
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def noctule(capfd: pytest.CaptureFixture[str]) -> Command:
-    def run(*arguments: object) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        assert isinstance(ended.value.code, int)
-        return Done(ended.value.code, *capfd.readouterr())
-
-    return run
 
 
 @pytest.fixture
