@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationError
 
 from noctule.core.errors import NoctuleError
 from noctule.simulate.ambient.bursts import BURSTS
@@ -31,7 +30,7 @@ from noctule.simulate.person import Person
 from noctule.simulate.pose import Action
 from noctule.simulate.programme import Programme
 from noctule.simulate.room import Room
-from noctule.simulate.sampler import draw_scene
+from noctule.simulate.sampler import draw_scene, until_possible
 from noctule.simulate.scenes import Scene
 from noctule.simulate.seated import Drink, OpenFolder, Sit, SitDown, Telephone, TurnPages, Type, Work
 from noctule.simulate.unit import Unit
@@ -50,7 +49,6 @@ SEEDS_A_SET = 2**20
 PESSIMIST_DB, TONE_DB_SPL = -20.0, 76.0
 #: What a walker of 1.7 m and average girth sends back towards the device without clothes, simulated.
 _BARE_DB_AT_1_7_M = -11.2
-_ATTEMPTS = 30
 NEGATIVE_S = 120.0
 
 
@@ -121,15 +119,15 @@ def case(name: str, index: int, purpose: Purpose = "test") -> Case:
     seed = FIRST_SEED[purpose] + number * SEEDS_A_SET + index
     family = FAMILIES[index % len(FAMILIES)]
     if name == "everyday":
-        return Case(name, index, draw_scene(seed), "everyday", _family_of(draw_scene(seed)))
-    for attempt in range(_ATTEMPTS):
-        try:
-            rng = generator(seed, name, attempt)
-            parts = chosen.build(rng, index // len(FAMILIES), family)
-            return Case(name, index, _scene(rng, seed, family, parts), parts.what, family.name)
-        except ValidationError as error:
-            refused = error
-    raise refused
+        scene = draw_scene(seed)
+        return Case(name, index, scene, "everyday", _family_of(scene))
+
+    def draw(attempt: int) -> Case:
+        rng = generator(seed, name, attempt)
+        parts = chosen.build(rng, index // len(FAMILIES), family)
+        return Case(name, index, _scene(rng, seed, family, parts), parts.what, family.name)
+
+    return until_possible(draw)
 
 
 def scene_set(name: str) -> SceneSet:
@@ -375,6 +373,10 @@ def _alone(name: str, make: Callable[[np.random.Generator, Space], MoverPart]) -
     return build
 
 
+def _running(kind: type[MoverPart]) -> Callable[[np.random.Generator, Space], MoverPart]:
+    return lambda rng, space: _always(kind.draw(rng, space))
+
+
 def _fan(rng: np.random.Generator, space: Space) -> MoverPart:
     kind = (FloorFan, DeskFan)[rng.integers(2)]
     return _always(kind.draw(rng, space)).model_copy(update={"swing_deg": 0.0, "speed_steps": ()})
@@ -512,32 +514,12 @@ SETS: dict[str, SceneSet] = {
         SceneSet(
             "oscillating_fan", "A fan that swings", _alone("oscillating fan", _oscillating), negative=True
         ),
-        SceneSet(
-            "ceiling_fan",
-            "A ceiling fan",
-            _alone("ceiling fan", lambda rng, space: _always(CeilingFan.draw(rng, space))),
-            negative=True,
-        ),
-        SceneSet(
-            "curtain",
-            "A curtain in a draught",
-            _alone("curtain", lambda rng, space: _always(Curtain.draw(rng, space))),
-            negative=True,
-        ),
+        SceneSet("ceiling_fan", "A ceiling fan", _alone("ceiling fan", _running(CeilingFan)), negative=True),
+        SceneSet("curtain", "A curtain in a draught", _alone("curtain", _running(Curtain)), negative=True),
         SceneSet("draught", "Blinds, plants, lamps, doors", _alone("draught", _draughty), negative=True),
         SceneSet("pets", "A cat or a dog", _alone("pets", _pet), negative=True),
-        SceneSet(
-            "hvac",
-            "Air conditioning",
-            _alone("air conditioning", lambda rng, space: _always(Hvac.draw(rng, space))),
-            negative=True,
-        ),
-        SceneSet(
-            "vacuum",
-            "A robot vacuum",
-            _alone("robot vacuum", lambda rng, space: _always(RobotVacuum.draw(rng, space))),
-            negative=True,
-        ),
+        SceneSet("hvac", "Air conditioning", _alone("air conditioning", _running(Hvac)), negative=True),
+        SceneSet("vacuum", "A robot vacuum", _alone("robot vacuum", _running(RobotVacuum)), negative=True),
         SceneSet("shakes", "What shakes the device", _alone("shakes", _shake), negative=True),
         SceneSet("transients", "Keys, claps, speech, water", _sounding("transients", _burst), negative=True),
         SceneSet("emitters", "Other ultrasound", _sounding("emitters", _emitter), negative=True),

@@ -146,10 +146,6 @@ class Findings:
         total = self.alarms(rows, name)
         return curves.poisson_rate(int(total.get("motion", 0)), total.get("idle_s", 0.0) / per_s)
 
-    def presence_rate(self, rows: Iterable[Row], name: str) -> Bounded:
-        total = self.alarms(rows, name)
-        return curves.poisson_rate(int(total.get("presence", 0)), total.get("empty_s", 0.0) / 3600.0)
-
     def false_share(self, rows: Iterable[Row], name: str, what: str, of: str) -> Bounded:
         """Share of time in which something is said that is not so."""
         counted = [row["detectors"][name]["alarms"] for row in rows]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import ValidationError
 
 from noctule.core.errors import NoctuleError
 from noctule.lab import people
@@ -32,6 +31,7 @@ from noctule.simulate.parts import MoverPart, Space, generator
 from noctule.simulate.person import Person
 from noctule.simulate.programme import Programme
 from noctule.simulate.room import Furniture, Room
+from noctule.simulate.sampler import until_possible
 from noctule.simulate.scenes import Scene
 from noctule.simulate.unit import Unit
 
@@ -60,7 +60,6 @@ TUNED_SNR_DBA, TUNED_RISE_DB = (61.0, 73.0), (2.0, 9.0)
 NEAR_HZ = 1500.0
 #: Nobody puts a device into a cupboard: furniture keeps so far away from it.
 _FREE_M = 0.25
-_ATTEMPTS = 30
 _DRAUGHTY = ("curtain", "blind", "plant", "lamp")
 
 
@@ -134,12 +133,7 @@ def pick(seed: int, strata: Sequence[Stratum]) -> Stratum:
 
 def draw(seed: int, stratum: Stratum) -> Scene:
     """The scene of a seed; the same for the same seed and stratum."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            return _draw(generator(seed, stratum.name, attempt), seed, stratum)
-        except ValidationError as error:
-            refused = error
-    raise refused
+    return until_possible(lambda attempt: _draw(generator(seed, stratum.name, attempt), seed, stratum))
 
 
 def _draw(rng: np.random.Generator, seed: int, stratum: Stratum) -> Scene:

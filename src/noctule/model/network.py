@@ -61,10 +61,6 @@ class NetworkShape:
         """Bins of one sign."""
         return self.bins // 2
 
-    @property
-    def receptive_frames(self) -> int:
-        return 2 * sum(self.dilations) + 1
-
     def history_shapes(self) -> list[tuple[int, int]]:
         """(frames, channels) remembered before each step over time."""
         return [(2 * dilation, self.width) for dilation in self.dilations]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -22,8 +23,8 @@ from noctule.simulate.unit import Unit
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Range = tuple[float, float]
 
-#: A scene whose parts do not fit together is drawn again, so often at most.
 _ATTEMPTS = 30
+Drawn = TypeVar("Drawn")
 
 
 class Ranges(Part):
@@ -49,9 +50,20 @@ class Ranges(Part):
 
 def draw_scene(seed: int, ranges: Ranges | None = None) -> Scene:
     """A plausible scene; the same for the same seed and ranges."""
+    return until_possible(lambda attempt: _draw(generator(seed, "scene", attempt), seed, ranges or Ranges()))
+
+
+def until_possible(draw: Callable[[int], Drawn]) -> Drawn:
+    """Draw again, with the number of the attempt, where parts do not fit together; 30 times at most.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        The last attempt's.
+    """
     for attempt in range(_ATTEMPTS):
         try:
-            return _draw(generator(seed, "scene", attempt), seed, ranges or Ranges())
+            return draw(attempt)
         except ValidationError as error:
             refused = error
     raise refused

@@ -232,7 +232,6 @@ class _Jump:
     """Height over the floor, for seconds since it crouched: pushes, flies, lands on a perch from above."""
 
     def __init__(self, perch_m: float) -> None:
-        self._perch_m = perch_m
         falls_m = _LANDS_MPS**2 / (2.0 * _GRAVITY) + 0.5 * _LANDS_MPS * _LAND_S
         # leaves² / 2g + leaves * push / 2 = perch + falls
         half = 0.5 * _GRAVITY * _PUSH_S
