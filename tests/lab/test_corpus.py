@@ -15,9 +15,20 @@ from noctule.cli import main
 from noctule.core.errors import NoctuleError
 from noctule.core.settings import FeatureSettings
 from noctule.lab import corpus as building
-from noctule.lab.corpus import Progress, build_corpus, plan_shards, scene_seeds
-from noctule.lab.shards import ARRAYS, MAJOR, Corpus, Shard, Split, encode_power, read_shard, write_shard
-from noctule.lab.strata import Stratum, split_of
+from noctule.lab.captures import Take, takes_in
+from noctule.lab.corpus import Progress, build_corpus, plan_shards, scene_seeds, scene_shard
+from noctule.lab.shards import (
+    ARRAYS,
+    MAJOR,
+    SPLITS,
+    Corpus,
+    Shard,
+    Split,
+    encode_power,
+    read_shard,
+    write_shard,
+)
+from noctule.lab.strata import STRATA, Stratum, draw, split_of
 from noctule.lab.summary import summary
 
 SHORT = ["cold_starts"]
@@ -117,13 +128,13 @@ def test_shards_without_a_manifest_are_not_adopted(tmp_path: Path) -> None:
 
 
 def test_the_plan_holds_the_hours_in_shards_of_twenty_minutes() -> None:
-    plans = plan_shards(30.0, 1, ["people"])
-    for split, hours in (("train", 24.0), ("validation", 3.0), ("test", 3.0)):
+    plans = plan_shards(60.0, 1, ["people"])
+    for split, hours in (("train", 48.0), ("validation", 9.0), ("test", 3.0)):
         mine = [one for one in plans if one.split == split]
         assert sum(one.seconds for one in mine) == pytest.approx(3600.0 * hours)
         assert len(mine) == 3 * hours
-    assert [one.number for one in plans] == list(range(90))
-    assert {one.split for one in plans[:12]} == {"train", "validation", "test"}
+    assert [one.number for one in plans] == list(range(180))
+    assert {one.split for one in plans[:20]} == {"train", "validation", "test"}
     (only,) = plan_shards(0.2, 1, ["people"], ["test"])
     assert only.split == "test"
     assert only.seconds == pytest.approx(720.0)
@@ -138,10 +149,67 @@ def test_no_seed_is_in_two_shards_or_in_another_split() -> None:
     assert len(set(found)) == len(found)
 
 
+# -- a scene
+
+
+def scene_where(restarts: bool) -> tuple[Shard, float]:
+    """The first seed whose scene is heard in two stretches, or in one; and how long the scene is."""
+    stratum = next(one for one in STRATA if one.name == "cold_starts")
+    for seed in range(50):
+        shard = scene_shard(seed, stratum, "train")
+        if (len(shard.scenes) == 2) == restarts:
+            return shard, draw(seed, stratum).duration_s
+    raise AssertionError("none of 50")
+
+
+def test_a_sensor_that_starts_again_has_a_stretch_of_its_own() -> None:
+    shard, whole_s = scene_where(restarts=True)
+    first, second = shard.scenes
+    assert first["seed"] == second["seed"]
+    assert (first["started_s"], second["started_s"]) == (0.0, pytest.approx(first["duration_s"]))
+    assert first["duration_s"] + second["duration_s"] == pytest.approx(whole_s, abs=0.01)
+    for number in range(2):
+        time_s = shard.time_s[shard.frames_of(number)]
+        assert time_s[0] < 0.6, "it counts from its own start"
+        assert time_s[-1] == pytest.approx(shard.scenes[number]["duration_s"], abs=0.1)
+
+
+def test_the_truth_goes_on_where_the_sensor_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heard in one stretch or in two: the same is true at the same time, but for where nothing is known."""
+    shard, _ = scene_where(restarts=True)
+    seed, started_s = shard.scenes[0]["seed"], shard.scenes[1]["started_s"]
+    monkeypatch.setattr(building, "RESTARTED", 0.0)
+    whole = scene_shard(seed, next(one for one in STRATA if one.name == "cold_starts"), "train")
+    second = shard.frames_of(1)
+    at = np.searchsorted(whole.time_s, shard.time_s[second] + started_s - 1e-3).clip(max=len(whole) - 1)
+    same = whole.label[at] == shard.label[second]
+    assert same[shard.weight[second] > 0].mean() > 0.95
+
+
+# -- motion capture
+
+
+def test_people_move_by_takes_of_their_own_split(shared_data: Path) -> None:
+    takes = {split: takes_in(shared_data / "mocap", split) for split in SPLITS}
+    names = [{take.file.name for take in one} for one in takes.values()]
+    assert sum(map(len, names)) == len(set.union(*names)) > 12
+    assert "laikago_walk.txt.gz" not in set.union(*names), "it has four legs"
+    stratum = next(one for one in STRATA if one.name == "past_fans")
+    scenes = [draw(seed, stratum, takes["train"]) for seed in range(20)]
+    captured = [one for scene in scenes for one in scene.person[0].does if one.do == "capture"]
+    assert {one.file.name for one in captured} <= names[0]
+    assert len(captured) > 10
+
+
+def test_a_folder_without_takes_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(NoctuleError, match="holds no motion capture"):
+        build_corpus(tmp_path / "out", 0.01, 5, 1, SHORT, tell=quietly, captures=tmp_path)
+
+
 # -- what goes wrong
 
 
-def quick_scene(seed: int, stratum: Stratum, split: Split) -> Shard:
+def quick_scene(seed: int, stratum: Stratum, split: Split, takes: tuple[Take, ...] = ()) -> Shard:
     """Instead of rendering: five seconds of nothing."""
     n = 4
     zeros = np.zeros(n)
@@ -160,7 +228,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, every: int) -> list[int]:
     failed: list[int] = []
     count = 0
 
-    def scene_shard(seed: int, stratum: Stratum, split: Split) -> Shard:
+    def scene_shard(seed: int, stratum: Stratum, split: Split, takes: tuple[Take, ...]) -> Shard:
         nonlocal count
         count += 1
         if count % every == 0:

@@ -106,7 +106,7 @@ def test_a_row_holds_events_their_limit_and_what_each_detector_made_of_them() ->
     assert 0.0 <= event["power_limit"] <= event["limit"] + 1e-3 <= 1.001
     found = row["detectors"]["cfar"]
     assert len(found["events"]) == 1
-    assert sum(count for _, count in found["frames_other"]) > 20
+    assert sum(count for _, count in found["frames_none"]) > 20
     assert json.loads(json.dumps(row)) == row
 
 
@@ -190,7 +190,7 @@ def rows_made_by_hand() -> list[evaluate.Row]:
             "alarms": alarm | {"presence_s": 0.0, "blocked_s": 0.0},
             **{
                 name: [[5, 10], [90, 3]]
-                for name in ("windows_major", "windows_none", "frames_major", "frames_other")
+                for name in ("windows_major", "windows_none", "frames_human", "frames_none")
             },
         }
 

@@ -289,8 +289,8 @@ def test_score_counts_leave_out_what_is_neither() -> None:
     assert found.windows_major.sum() == 2  # seconds 3 and 4
     assert found.windows_none.sum() == 5  # 0, 1, 2, 6 and 9: 5 and 8 look back into a motion
     assert found.windows_major[score_histogram([0.9]).argmax()] == 2
-    assert found.frames_major.sum() == pytest.approx((2.0 - 0.6) / HOP_S, abs=2)
-    assert len(found.frames_other) == SCORE_BINS
+    assert found.frames_human.sum() == pytest.approx((2.0 - 0.6) / HOP_S, abs=2)
+    assert len(found.frames_none) == SCORE_BINS
 
 
 # -- against sed_scores_eval

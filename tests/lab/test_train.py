@@ -16,7 +16,7 @@ from noctule.cli.train import train as train_command
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import FeatureBlock
 from noctule.core.settings import FeatureSettings
-from noctule.lab.crops import PRESENT
+from noctule.lab.crops import GOES_ABOUT_HERE, PRESENT
 from noctule.lab.export_onnx import ScoreMap
 from noctule.lab.publish import publish
 from noctule.lab.shards import MAJOR, MINOR, Corpus
@@ -51,7 +51,7 @@ def test_people_are_told_from_fans_within_seconds(run: Path) -> None:
     history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [one["epoch"] for one in history] == [1, 2, 3, 4, 5]
     best = max(history, key=lambda one: one["selection"])
-    assert history[-1]["validation_loss"] < 0.1
+    assert history[-1]["validation_loss"] < 0.15
     assert best["onsets_found"] > 0.95
     assert best["minor_found"] > 0.8
 
@@ -127,16 +127,25 @@ def test_frames_without_weight_teach_nothing() -> None:
     assert loss_of([9.0, 9.0, 9.0], 0, weight=0.0) == 0.0
 
 
-def test_nobody_is_asked_about_minor_motion_while_somebody_walks() -> None:
-    assert loss_of([5.0, -9.0, -5.0], MAJOR | PRESENT) == loss_of([5.0, 9.0, -5.0], MAJOR | PRESENT)
-    assert loss_of([-5.0, -9.0, -5.0], MINOR | PRESENT) > loss_of([-5.0, 9.0, -5.0], MINOR | PRESENT) + 1.0
+def test_how_much_moves_is_asked_of_humans_who_move() -> None:
+    for label in (0, PRESENT):
+        assert loss_of([-5.0, -9.0, -5.0], label) == loss_of([-5.0, 9.0, -5.0], label)
+    for label, right in ((MAJOR | PRESENT, 3.0), (MINOR | PRESENT, -3.0)):
+        assert loss_of([5.0, -right, -5.0], label) > loss_of([5.0, right, -5.0], label) + 1.0
 
 
 def test_a_false_alarm_in_an_empty_room_weighs_most() -> None:
-    alarm = [-5.0, 2.0, -5.0]
+    alarm = [2.0, -5.0, -5.0]
     assert loss_of(alarm, 0) > 3.0 * loss_of(alarm, PRESENT)  # somebody sits still there
-    major = [2.0, 5.0, -5.0]
-    assert loss_of([2.0, -5.0, -5.0], 0) > 3.0 * loss_of(major, MINOR | PRESENT)  # somebody moves a little
+    assert loss_of(alarm, 0) > 3.0 * loss_of(alarm, GOES_ABOUT_HERE)
+
+
+def test_whom_no_echo_shows_pulls_no_harder_than_a_limit() -> None:
+    faint, fainter, faintest = (
+        loss_of([logit, 5.0, -5.0], MAJOR | PRESENT) for logit in (-3.0, -12.0, -30.0)
+    )
+    assert fainter > faint + 0.5
+    assert faintest < fainter + 0.2
 
 
 # -- the model
@@ -185,6 +194,7 @@ def test_presets_find_more_and_cost_more_step_by_step(model: Path) -> None:
     presets = load_model(str(model), FeatureSettings().digest()).manifest.presets
     order = [presets[f"{name} sensitive"] for name in ("Slightly", "Moderately", "Very")]
     assert [one.trigger_sensitivity for one in order] == [0.25, 0.5, 0.75]
+    assert order[0].logit_human > order[1].logit_human > order[2].logit_human
     assert order[0].logit_major > order[1].logit_major > order[2].logit_major
     costs = [one.measured["false_alarms_per_day"] for one in order]
     assert costs == sorted(costs)

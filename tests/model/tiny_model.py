@@ -36,7 +36,7 @@ def about(**changes: Any) -> dict[str, Any]:
         "parameters": count_parameters(network),
         "macs_per_frame": count_macs(network.shape),
         "presets": {
-            "Moderately sensitive": {"trigger_sensitivity": 0.5, "logit_major": 0.0, "logit_minor": 0.0}
+            "Moderately sensitive": {"trigger_sensitivity": 0.5, "logit_human": 0.0, "logit_major": 0.0}
         },
         "default_preset": "Moderately sensitive",
         "probability": dict.fromkeys(OUTPUTS, (1.0, 0.0)),

@@ -39,6 +39,12 @@ def dataset(
         Path | None,
         typer.Option(metavar="FOLDER", help="real recordings; those that may train come into the corpus"),
     ] = None,
+    captures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="motion capture (.bvh, .amc, .txt) that some people move by"
+        ),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="compare checksums and say what the corpus holds")
     ] = False,
@@ -60,7 +66,15 @@ def dataset(
         raise NoctuleError("say how much: --hours H (or --check what is there)")
     with _progress() as tell:
         build_corpus(
-            out, hours, seed, workers, strata=only or None, splits=split or None, tell=tell, real=real
+            out,
+            hours,
+            seed,
+            workers,
+            strata=only or None,
+            splits=split or None,
+            tell=tell,
+            real=real,
+            captures=captures,
         )
     print(f"saved {out}: {_summary(Corpus(out))}")
     return 0

@@ -32,6 +32,9 @@ def train(
     batch: Annotated[int, typer.Option(min=1, max=1024, help="crops of 20 s a step")] = 32,
     learning_rate: Annotated[float, typer.Option(min=1e-6, max=1.0)] = 2e-3,
     threads: Annotated[int, typer.Option(min=1, max=256, help="cores to use")] = 2,
+    bfloat16: Annotated[
+        bool, typer.Option("--bfloat16", help="multiply in 16 bits: half as long where the processor can")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, or what PyTorch calls another one")] = "cpu",
 ) -> int:
     """Train the network; stop it whenever you like, --resume goes on to the same weights.
@@ -51,6 +54,7 @@ def train(
         seed=seed,
         threads=threads,
         device=device,
+        bfloat16=bfloat16,
     )
     with _shown() as progress:
         Trainer(Corpus(corpus), out, settings, resume).run(progress, lambda line: print(line, flush=True))

@@ -81,12 +81,12 @@ def as_sample(batch: Batch, device: str = "cpu") -> Sample:
     )
 
 
-def augmented(one: Sample, other: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
-    """`one` changed at random; some crops get the crop of `other` at the same place added."""
+def augmented(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+    """`one` changed at random; some crops get the crop before them in the batch added."""
     generator = torch.Generator(device=one.power.device).manual_seed(int(rng.integers(2**62)))
     one = _mirror(one, chances, rng)
     one = _stretch(one, chances, rng)
-    one = _mix(one, other, chances, rng)
+    one = _mix(one, chances, rng)
     one = _strengthen(one, chances, rng)
     one = _weaken(one, chances, rng, generator)
     one = _steady_lines(one, chances, rng)
@@ -139,20 +139,21 @@ def _stretch(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
     )
 
 
-def _mix(one: Sample, other: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+def _mix(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
     """Two scenes in one room: echoes add, the noise is there once, either's motion is motion."""
     chosen = _chosen(one, chances.mix, rng)
-    a, b = one.power[chosen], other.power[chosen]
+    other = (chosen - 1) % len(one.weight)
+    a, b = one.power[chosen], one.power[other]
     sum_ = a + b - 1.0
     power = torch.where(sum_ > 0.1, sum_, torch.minimum(a, b))
-    bursts = 10.0 ** (one.broadband_db[chosen] / 10.0) + 10.0 ** (other.broadband_db[chosen] / 10.0) - 1.0
+    bursts = 10.0 ** (one.broadband_db[chosen] / 10.0) + 10.0 ** (one.broadband_db[other] / 10.0) - 1.0
     return replace(
         one,
         power=_with_rows(one.power, chosen, power),
         broadband_db=_with_rows(one.broadband_db, chosen, 10.0 * torch.log10(bursts.clamp(min=1.0))),
-        label=_with_rows(one.label, chosen, one.label[chosen] | other.label[chosen]),
-        weight=_with_rows(one.weight, chosen, one.weight[chosen] * other.weight[chosen]),
-        valid=_with_rows(one.valid, chosen, one.valid[chosen] & other.valid[chosen]),
+        label=_with_rows(one.label, chosen, one.label[chosen] | one.label[other]),
+        weight=_with_rows(one.weight, chosen, one.weight[chosen] * one.weight[other]),
+        valid=_with_rows(one.valid, chosen, one.valid[chosen] & one.valid[other]),
     )
 
 

@@ -255,7 +255,7 @@ def fingerprint(name: str) -> str:
 
 
 def probability_of(name: str) -> Callable[[FloatArray], FloatArray]:
-    """What the score of major motion means as a probability; of what is no model, the score itself.
+    """What the score of human motion means as a probability; of what is no model, the score itself.
 
     A model's score is its logit on a scale on which three presets stand at 0.75, 0.5 and 0.25, straight lines
     in the logit of the score between and beyond; its manifest says what the logit means.
@@ -264,10 +264,10 @@ def probability_of(name: str) -> Callable[[FloatArray], FloatArray]:
         return lambda score: score
     manifest = _model(name).manifest
     knots = [
-        one.logit_major for one in sorted(manifest.presets.values(), key=lambda p: p.trigger_sensitivity)
+        one.logit_human for one in sorted(manifest.presets.values(), key=lambda p: p.trigger_sensitivity)
     ]
     careful, default, eager = knots
-    slope, offset = manifest.probability["major"]
+    slope, offset = manifest.probability["human"]
 
     def probability(score: FloatArray) -> FloatArray:
         odds = np.log(score / (1.0 - score)) / math.log(3.0)  # 1 and -1 at the outer presets

@@ -27,7 +27,8 @@ import noctule
 from noctule.core.errors import NoctuleError
 from noctule.core.settings import FeatureSettings
 from noctule.lab import strata as mixture
-from noctule.lab.features import scene_features
+from noctule.lab.captures import Take, takes_in
+from noctule.lab.features import scene_stretches
 from noctule.lab.labels import describe, label_frames, shard_of
 from noctule.lab.shards import (
     FORMAT,
@@ -43,10 +44,13 @@ from noctule.lab.shards import (
 )
 from noctule.lab.sources import write_real
 from noctule.lab.summary import code_digest, summary, totals
+from noctule.simulate.parts import generator
 
 #: Hours of each split. They are cut into shards of at most so many seconds of scenes.
-SHARES: dict[Split, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
+SHARES: dict[Split, float] = {"train": 0.8, "validation": 0.15, "test": 0.05}
 SHARD_S = 1200.0
+#: Share of scenes in whose midst the sensor starts anew, whoever moves just then.
+RESTARTED = 0.5
 #: More scenes than this share that cannot be rendered are a fault of the simulator; so many in one shard too.
 MOST_FAILED, MOST_FAILED_IN_SHARD = 0.01, 5
 
@@ -55,13 +59,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """One shard to build: its place in the corpus, its split, and how many seconds of scenes it holds."""
+    """One shard to build: its place in the corpus, its split, and how many seconds of scenes it holds.
+
+    captures : folder of motion capture takes that people may move by.
+    """
 
     number: int
     split: Split
     seconds: float
     seed: int
     strata: tuple[str, ...]
+    captures: Path | None = None
 
     @property
     def file(self) -> str:
@@ -90,7 +98,11 @@ class Progress:
 
 
 def plan_shards(
-    hours: float, seed: int, strata: Sequence[str], splits: Sequence[Split] = SPLITS
+    hours: float,
+    seed: int,
+    strata: Sequence[str],
+    splits: Sequence[Split] = SPLITS,
+    captures: Path | None = None,
 ) -> list[Plan]:
     """Splits are spread evenly over the order, so that half a corpus holds all of them."""
     found: list[tuple[float, Split, float]] = []
@@ -100,7 +112,9 @@ def plan_shards(
         count = math.ceil(seconds / SHARD_S - 1e-9)
         found += [((k + 0.5) / count, split, seconds / count) for k in range(count)]
     found.sort(key=lambda one: (one[0], SPLITS.index(one[1])))
-    return [Plan(n, split, seconds, seed, tuple(strata)) for n, (_, split, seconds) in enumerate(found)]
+    return [
+        Plan(n, split, seconds, seed, tuple(strata), captures) for n, (_, split, seconds) in enumerate(found)
+    ]
 
 
 def scene_seeds(plan: Plan) -> Iterator[int]:
@@ -121,6 +135,7 @@ def build_shard(plan: Plan, folder: Path) -> dict[str, Any]:
         It cannot be written, or scene after scene fails.
     """
     chosen = mixture.choose(plan.strata)
+    takes = takes_in(plan.captures, plan.split) if plan.captures else ()
     parts: list[Shard] = []
     failed: list[dict[str, Any]] = []
     done_s = 0.0
@@ -129,7 +144,7 @@ def build_shard(plan: Plan, folder: Path) -> dict[str, Any]:
             break
         stratum = mixture.pick(seed, chosen)
         try:
-            part = scene_shard(seed, stratum, plan.split)
+            part = scene_shard(seed, stratum, plan.split, takes)
         except Exception as error:  # one scene in ten thousand must not cost a night
             log.exception("scene %d of stratum %s failed", seed, stratum.name)
             said = f"{type(error).__name__}: {error}"
@@ -140,7 +155,7 @@ def build_shard(plan: Plan, folder: Path) -> dict[str, Any]:
                 ) from error
             continue
         parts.append(part)
-        done_s += part.scenes[0]["duration_s"]
+        done_s += sum(one["duration_s"] for one in part.scenes)
     shard = join(parts)
     shard.failed.extend(failed)
     path = folder / plan.file
@@ -148,12 +163,19 @@ def build_shard(plan: Plan, folder: Path) -> dict[str, Any]:
     return summary(path, shard)
 
 
-def scene_shard(seed: int, stratum: mixture.Stratum, split: Split) -> Shard:
-    """One scene as a shard of its own."""
-    scene = mixture.draw(seed, stratum)
-    features, window_s = scene_features(scene)
-    labels = label_frames(scene, features, window_s)
-    return shard_of(features, labels, describe(scene, stratum.name, split, labels.people))
+def scene_shard(seed: int, stratum: mixture.Stratum, split: Split, takes: tuple[Take, ...] = ()) -> Shard:
+    """One scene as a shard of its own; a scene in whose midst the sensor starts anew is two to it."""
+    scene = mixture.draw(seed, stratum, takes)
+    rng = generator(seed, "restart")
+    restarts_s = [rng.uniform(0.1, 0.9) * scene.duration_s] if rng.random() < RESTARTED else []
+    stretches, window_s = scene_stretches(scene, restarts_s)
+    ends_s = [*(started_s for _, started_s in stretches[1:]), scene.duration_s]
+    parts = []
+    for (features, started_s), ended_s in zip(stretches, ends_s, strict=True):
+        labels = label_frames(scene, features, window_s, started_s)
+        about = describe(scene, stratum.name, split, labels.people, (started_s, ended_s))
+        parts.append(shard_of(features, labels, about))
+    return join(parts)
 
 
 def build_corpus(
@@ -165,6 +187,7 @@ def build_corpus(
     splits: Iterable[str] | None = None,
     tell: Callable[[Progress], None] | None = None,
     real: str | Path | None = None,
+    captures: str | Path | None = None,
 ) -> Corpus:
     """Build a corpus, or go on with one that was interrupted.
 
@@ -173,9 +196,10 @@ def build_corpus(
     hours, seed : of simulated scenes; equal seeds, hours and strata give equal bytes.
     workers : processes; None takes all cores. The bytes do not depend on it.
     strata : names, see `strata.STRATA`; None takes all.
-    splits : None makes 80 % train, 10 % validation, 10 % test; else these alone, in the same proportion.
+    splits : None makes 80 % train, 15 % validation, 5 % test; else these alone, in the same proportion.
     tell : called after every shard; None writes a line to standard error.
     real : folder of the real recordings; those that may train come as further shards.
+    captures : folder of motion capture takes; some people move by them.
 
     Raises
     ------
@@ -185,8 +209,10 @@ def build_corpus(
     folder = Path(folder)
     names = [one.name for one in mixture.choose(strata)]
     wanted = _chosen(splits)
-    manifest = _opened(folder, hours, seed, names, wanted)
-    plans = plan_shards(hours, seed, names, wanted)
+    captures = Path(captures) if captures else None
+    takes = [take.file.name for split in SPLITS for take in takes_in(captures, split)] if captures else []
+    manifest = _opened(folder, hours, seed, names, wanted, sorted(takes))
+    plans = plan_shards(hours, seed, names, wanted, captures)
     board = _Board(folder, manifest, plans, tell or _say)
     board.known(_finished(folder, plans, manifest))
     missing = [one for one in plans if one.file not in board.shards]
@@ -209,19 +235,23 @@ def _chosen(splits: Iterable[str] | None) -> list[Split]:
     return [one for one in SPLITS if one in asked]
 
 
-def _opened(folder: Path, hours: float, seed: int, names: list[str], splits: list[Split]) -> dict[str, Any]:
+def _opened(
+    folder: Path, hours: float, seed: int, names: list[str], splits: list[Split], takes: list[str]
+) -> dict[str, Any]:
     """The manifest of the folder, new or as it was left."""
     fresh = {
         "format": FORMAT,
         "complete": False,
         "command": f"noctule dataset OUT --hours {hours:g} --seed {seed}"
         + "".join(f" --only {name}" for name in names if len(names) < len(mixture.STRATA))
-        + "".join(f" --split {name}" for name in splits if len(splits) < len(SPLITS)),
+        + "".join(f" --split {name}" for name in splits if len(splits) < len(SPLITS))
+        + (" --captures FOLDER" if takes else ""),
         "noctule": noctule.__version__,
         "seed": seed,
         "hours_asked": hours,
         "strata": names,
         "splits": splits,
+        "takes": takes,
         "features": {"digest": FeatureSettings().digest(), **FeatureSettings().model_dump()},
         "split_rule": mixture.SPLIT_RULE,
         "power": "log power in dB = 0.4 * byte - 16",
@@ -235,8 +265,8 @@ def _opened(folder: Path, hours: float, seed: int, names: list[str], splits: lis
         if any(folder.glob("shard-*.npz")):
             raise NoctuleError(f"{folder}: holds shards without a manifest; choose an empty folder")
         return fresh
-    for key in ("seed", "hours_asked", "strata", "splits", "features"):
-        if found[key] != fresh[key]:
+    for key in ("seed", "hours_asked", "strata", "splits", "takes", "features"):
+        if found.get(key) != fresh[key]:
             raise NoctuleError(f"{folder}: holds a corpus with other {key}; choose another folder")
     return fresh | {"shards": found["shards"]}
 

@@ -28,6 +28,8 @@ from noctule.model.rules import NOT_JUDGED, RESET_AFTER_S
 ZERO_DB = round(-LOWEST_DB / STEP_DB)
 #: A fourth bit of the label in a store: somebody is inside, moving or not.
 PRESENT = 8
+#: A fifth bit, of a batch: a pet or a vacuum is in the scene.
+GOES_ABOUT_HERE = 16
 #: A store of another layout is unpacked anew.
 _LAYOUT = 2
 _INDEX = "segments.json"
@@ -208,10 +210,11 @@ def cut(store: Store, crops: list[tuple[int, int]], frames: int) -> Batch:
         here = min(frames, len(segment) - offset)
         weight[i, :here] = store.weight[segment.first + offset :][:here]
     which = np.array([number for number, _ in crops])
+    goes_about = np.array([GOES_ABOUT_HERE * store.segments[n].goes_about for n in which], dtype=np.uint8)
     return Batch(
         power=store.power[rows],
         scalars=store.scalars[rows],
-        label=store.label[rows],
+        label=store.label[rows] | goes_about[:, None],
         weight=weight,
         valid=store.valid[which],
         cold=np.array([offset == 0 for _, offset in crops]),

@@ -50,7 +50,7 @@ from noctule.simulate.scenes import Scene
 Row = dict[str, Any]
 
 ROWS, RUN, BASELINES = "rows.jsonl", "run.json", "baselines.json"
-FORMAT = "noctule-evaluation-1"
+FORMAT = "noctule-evaluation-2"
 #: What is measured beside a model.
 ALWAYS = ("cfar", *baselines.STATISTICS)
 #: Validation scenes that thresholds are fitted on: (set, how many).

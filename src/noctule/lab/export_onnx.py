@@ -22,7 +22,7 @@ OPSET = 18
 class ScoreMap:
     """A logit to a score 0..1 that the tracker holds against 1 - sensitivity.
 
-    The logits of three presets become 0.75, 0.5 and 0.25 (sensitivity 0.25, 0.5, 0.75), straight lines in the
+    Logits of three presets become 0.75, 0.5 and 0.25 (sensitivity 0.25, 0.5, 0.75), straight lines in the
     logit of the score between and beyond: more sensitivity always means more found and more false alarms.
     """
 
@@ -37,7 +37,10 @@ class ScoreMap:
 
 
 class ExportedStep(nn.Module):
-    """`MotionNetwork.step` with plain tensors in and out, and the scores."""
+    """`MotionNetwork.step` with plain tensors in and out, and the scores.
+
+    Minor motion is what a human does; major motion is that, and the body goes with it.
+    """
 
     def __init__(self, network: MotionNetwork, maps: Sequence[ScoreMap]) -> None:
         super().__init__()
@@ -54,7 +57,9 @@ class ExportedStep(nn.Module):
     ) -> tuple[Tensor, ...]:
         logits, memory = self.network.step(power_db, scalars, Memory(means, frames, list(history)))
         mapped = functional.prelu((logits - self.default) * self.above, self.ratio)
-        return (torch.sigmoid(mapped), logits, memory.means, memory.frames, *memory.history)
+        human, major, other = torch.sigmoid(mapped).split(1, dim=1)
+        scores = torch.cat([torch.minimum(human, major), human, other], dim=1)
+        return (scores, logits, memory.means, memory.frames, *memory.history)
 
 
 def input_names(network: MotionNetwork) -> list[str]:

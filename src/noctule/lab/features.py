@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,22 +20,45 @@ _BLOCK = 256
 
 def scene_features(scene: Scene) -> tuple[FeatureBlock, float]:
     """Features of a whole scene, and the length of their window in seconds."""
+    ((features, _),), window_s = scene_stretches(scene, ())
+    return features, window_s
+
+
+def scene_stretches(
+    scene: Scene, restarts_s: Sequence[float]
+) -> tuple[list[tuple[FeatureBlock, float]], float]:
+    """Features of a scene whose sensor is started again now and then, in whatever the room is just doing.
+
+    Gives (features, seconds of the scene's stream before them) of each stretch, and the length of the
+    window. Times of the features count from their own start. Restarts rise, and lie inside the scene.
+    """
     rendered = render(scene)
-    extractor = FeatureExtractor(
-        FeatureSettings(),
-        carrier_hz=scene.carrier_hz,
-        channels=rendered.microphones,
-        baseband_rate_hz=rendered.rate_hz,
-    )
-
-    def blocks() -> Iterator[BasebandBlock]:
-        first = 0
-        for samples in rendered:
-            block = BasebandBlock(samples, rendered.rate_hz, scene.carrier_hz, first)
-            first += len(samples)
-            yield from _with_clipping(block)
-
-    return joined(extractor.process_baseband(one) for one in blocks()), extractor.window_s
+    starts = [0, *(round(one * rendered.rate_hz) for one in restarts_s)]
+    extractors = [
+        FeatureExtractor(
+            FeatureSettings(),
+            carrier_hz=scene.carrier_hz,
+            channels=rendered.microphones,
+            baseband_rate_hz=rendered.rate_hz,
+        )
+        for _ in starts
+    ]
+    found: list[list[FeatureBlock]] = [[] for _ in starts]
+    first = 0
+    for samples in rendered:
+        stop = first + len(samples)
+        for n, start in enumerate(starts):
+            low, high = max(first, start), min(stop, starts[n + 1] if n + 1 < len(starts) else stop)
+            if low >= high:
+                continue
+            piece = samples[low - first : high - first]
+            block = BasebandBlock(piece, rendered.rate_hz, scene.carrier_hz, low - start)
+            found[n] += [extractors[n].process_baseband(one) for one in _with_clipping(block)]
+        first = stop
+    stretches = [
+        (joined(one), start / rendered.rate_hz) for one, start in zip(found, starts, strict=True) if one
+    ]
+    return stretches, extractors[0].window_s
 
 
 def audio_features(

@@ -53,8 +53,8 @@ class _Track:
     outside_m: FloatArray
 
 
-def label_frames(scene: Scene, features: FeatureBlock, window_s: float) -> Labels:
-    """The truth in the middle of each frame's window.
+def label_frames(scene: Scene, features: FeatureBlock, window_s: float, started_s: float = 0.0) -> Labels:
+    """The truth in the middle of each frame's window; the sensor was started so late in the scene's stream.
 
     Whoever moves behind furniture, or too weakly to be seen, moves all the same: what is left of that is for
     the network to learn.
@@ -72,7 +72,7 @@ def label_frames(scene: Scene, features: FeatureBlock, window_s: float) -> Label
         others[(grid_s >= part.from_s) & (grid_s < (np.inf if part.to_s is None else part.to_s))] = OTHER
     presence, range_m = _whereabouts(tracks, len(grid_s))
 
-    at_s = scene_time_s(scene, features.time_s - 0.5 * window_s)
+    at_s = scene_time_s(scene, started_s + features.time_s - 0.5 * window_s)
     at = np.clip(np.rint(at_s / _GRID_S).astype(int), 0, len(grid_s) - 1)
     usable = (features.faults & int(BLOCKING_FAULTS) == 0) & (features.time_s >= SETTLING_S)
     return Labels(
@@ -110,8 +110,11 @@ def causes(scene: Scene, people: int) -> list[str]:
     return sorted(set(found))
 
 
-def describe(scene: Scene, stratum: str, split: str, people: int) -> dict[str, Any]:
-    """A scene in the list of its shard."""
+def describe(
+    scene: Scene, stratum: str, split: str, people: int, stretch_s: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    """A scene, or from where to where in it the sensor listened, in the list of its shard."""
+    started_s, ended_s = stretch_s or (0.0, scene.duration_s)
     microphones = len(scene.device.transducers(scene.carrier_hz).microphones_m)
     return {
         "seed": scene.seed,
@@ -120,7 +123,8 @@ def describe(scene: Scene, stratum: str, split: str, people: int) -> dict[str, A
         "carrier_hz": scene.carrier_hz,
         "sample_rate_hz": scene.sample_rate_hz,
         "microphones": microphones,
-        "duration_s": scene.duration_s,
+        "started_s": round(started_s, 3),
+        "duration_s": round(ended_s - started_s, 3),
         "people": people,
         "causes": causes(scene, people),
         "music": scene.programme is not None,

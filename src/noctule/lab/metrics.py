@@ -280,14 +280,15 @@ def score_histogram(scores: npt.ArrayLike) -> CountArray:
 class ScoreCounts:
     """Histograms of one scene's scores, `(SCORE_BINS,)` each.
 
-    windows : highest score of each second, in which somebody makes a major motion, in which nobody moves at
-    all. frames : of each frame. What is neither, such as the edges of a motion, is in none.
+    windows : highest score of major motion in each second, in which somebody makes one, in which nobody moves
+    at all. frames : score of any human motion in each frame with and without. What is neither, such as the
+    edges of a motion, is in none.
     """
 
     windows_major: CountArray
     windows_none: CountArray
-    frames_major: CountArray
-    frames_other: CountArray
+    frames_human: CountArray
+    frames_none: CountArray
 
 
 def score_counts(decided: Decisions, truth: Truth) -> ScoreCounts:
@@ -305,12 +306,12 @@ def score_counts(decided: Decisions, truth: Truth) -> ScoreCounts:
     still = (of_second == 0).all(1) & np.concatenate([[True], (of_second == 0).all(1)[:-1]]) & seen
     steady = ~_near_change(most)
     sure = truth.at(steady, decided.time_s) & ~decided.blocked
-    is_major = truth.at(most == 2, decided.time_s)
+    moves = truth.at(most > 0, decided.time_s)
     return ScoreCounts(
         windows_major=score_histogram(peak[major]),
         windows_none=score_histogram(peak[still]),
-        frames_major=score_histogram(decided.score_major[sure & is_major]),
-        frames_other=score_histogram(decided.score_major[sure & ~is_major]),
+        frames_human=score_histogram(decided.score_minor[sure & moves]),
+        frames_none=score_histogram(decided.score_minor[sure & ~moves]),
     )
 
 

@@ -1,8 +1,7 @@
-"""Where to set the thresholds: false alarms an hour against recall, counted as the tracker would count.
+"""Where to set the thresholds: false alarms an hour against recall.
 
-A false alarm is what makes the tracker say "somebody" while nobody is there: evidence that lasts, not a
-frame. Positive frames, and frames without a label, clear the evidence, so that the tail of a real motion is
-no false alarm.
+A false alarm is a frame that says "a human moves" while nobody is inside, at least a second after the last
+such frame: what the evaluation counts too. The tracker asks for more before it says "somebody is here".
 """
 
 from __future__ import annotations
@@ -14,23 +13,24 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from noctule.core.settings import PresenceSettings
 from noctule.lab.crops import PRESENT
 from noctule.lab.shards import MAJOR, MINOR, OTHER
+from noctule.model.network import OUTPUTS
 
 FloatArray = npt.NDArray[np.float64]
 
 #: Name -> (trigger sensitivity, false alarms an hour that it may cost in the validation scenes).
 PRESETS: dict[str, tuple[float, float]] = {
-    "Slightly sensitive": (0.25, 0.01),
-    "Moderately sensitive": (0.5, 1.0 / 24.0),
-    "Very sensitive": (0.75, 0.5),
+    "Slightly sensitive": (0.25, 1.0 / 24.0),
+    "Moderately sensitive": (0.5, 1.0),
+    "Very sensitive": (0.75, 10.0),
 }
 DEFAULT_PRESET = "Moderately sensitive"
-#: An onset counts as found within this time.
-ONSET_S = 1.0
-#: Minor motion takes away evidence at half the speed: as in presence/tracker.py.
-_MINOR_LEAK = 0.5
+HUMAN = OUTPUTS.index("human")
+#: An onset counts as found within this time; alarms closer together than this are one.
+ONSET_S, DEAD_S = 1.0, 1.0
+#: In doubt it is major motion: light must not wait. So likely it must be.
+MAJOR_FROM = 0.4
 #: Fewer events than this say nothing about a rate: below, the tail is continued as a straight line.
 _EVENTS_FOR_A_RATE = 4
 _GRID = 96
@@ -73,22 +73,27 @@ class Scores:
 
 @dataclass(frozen=True)
 class Curve:
-    """Along ascending thresholds on a logit: false alarms in the empty frames, recall of the others.
+    """Along ascending thresholds on the logit of human motion.
 
-    recall : share of the frames that hold the motion (minor), or of the onsets found in time (major).
+    alarms : in the empty frames. onsets : share of the onsets of major motion found in time. minor : share of
+    the frames of minor motion.
     """
 
     thresholds: FloatArray
     alarms: npt.NDArray[np.int64]
     hours: float
-    recall: FloatArray
+    onsets: FloatArray
+    minor: FloatArray
 
     def rate(self, threshold: float) -> float:
         """False alarms an hour, the tail continued below `_EVENTS_FOR_A_RATE` events."""
         return float(np.exp(np.interp(threshold, *self._log_rates(), right=-np.inf)))
 
-    def recall_at(self, threshold: float) -> float:
-        return float(np.interp(threshold, self.thresholds, self.recall))
+    def onsets_at(self, threshold: float) -> float:
+        return float(np.interp(threshold, self.thresholds, self.onsets))
+
+    def minor_at(self, threshold: float) -> float:
+        return float(np.interp(threshold, self.thresholds, self.minor))
 
     def threshold_for(self, alarms_per_hour: float) -> float:
         """The lowest threshold that costs no more than so many false alarms an hour."""
@@ -104,7 +109,7 @@ class Curve:
         from where they still count `_EVENTS_FOR_A_RATE` events.
         """
         hours = max(self.hours, 1e-6)
-        # more evidence can split one alarm into two: the rate of a higher threshold is never the higher one
+        # a higher threshold can split one alarm into two: its rate is never the higher one
         alarms = np.maximum.accumulate(self.alarms[::-1])[::-1].astype(float)
         enough = np.flatnonzero(alarms >= _EVENTS_FOR_A_RATE)
         if len(enough) < 2:  # a network that is never wrong here: half an event at the lowest threshold
@@ -123,114 +128,77 @@ class Curve:
         return thresholds, log_rates - 1e-9 * np.arange(len(log_rates))
 
 
-def major_curve(scores: Scores, presence: PresenceSettings | None = None) -> Curve:
-    """False alarms and onsets of the logit for major motion."""
-    presence = presence or PresenceSettings()
-    latency = presence.on_latency_s / scores.hop_s
-    return _curve(scores, 0, latency, 1.0, _onset_recall(scores, latency))
-
-
-def minor_curve(scores: Scores, presence: PresenceSettings | None = None) -> Curve:
-    """False alarms and frames of minor motion; major motion counts as minor too, as in the detector."""
-    presence = presence or PresenceSettings()
-    latency = presence.minor_on_latency_s / scores.hop_s
-    moving = scores.weight & ((scores.label & MINOR) != 0) & ((scores.label & MAJOR) == 0)
-    found = np.sort(scores.logits[moving, 1])
-
-    def recall(thresholds: FloatArray) -> FloatArray:
-        return 1.0 - np.searchsorted(found, thresholds) / max(len(found), 1)
-
-    return _curve(scores, 1, latency, _MINOR_LEAK, recall)
-
-
-def _curve(scores: Scores, output: int, latency: float, leak: float, recall) -> Curve:  # type: ignore[no-untyped-def]
-    logit = np.ascontiguousarray(scores.logits[:, output])
-    empty = scores.empty
+def curve_of(scores: Scores) -> Curve:
+    """False alarms, onsets and minor motion along the logit of human motion."""
+    logit = np.ascontiguousarray(scores.logits[:, HUMAN])
     low, high = (float(np.quantile(logit, q)) for q in (0.02, 1.0))
     thresholds = np.linspace(min(low, high - 1.0), high + 0.5, _GRID)
-    quiet = max(1, round(PresenceSettings().off_latency_s / scores.hop_s))
-    alarms = [_count_alarms(logit, empty, scores.starts, t, latency, leak, quiet) for t in thresholds]
-    return Curve(thresholds, np.array(alarms), scores.empty_hours, recall(thresholds))
+    dead, within = (round(one / scores.hop_s) for one in (DEAD_S, ONSET_S))
+    major = scores.weight & ((scores.label & MAJOR) != 0)
+    minor = np.sort(logit[scores.weight & ((scores.label & (MAJOR | MINOR)) == MINOR)])
+    return Curve(
+        thresholds,
+        np.array([_count_alarms(logit, scores.empty, scores.starts, t, dead) for t in thresholds]),
+        scores.empty_hours,
+        onsets=np.array([_share_of_onsets(logit, major, scores.starts, t, within) for t in thresholds]),
+        minor=1.0 - np.searchsorted(minor, thresholds) / max(len(minor), 1),
+    )
 
 
-def alarms_by_stratum(scores: Scores, output: int, threshold: float, minor: bool) -> dict[str, float]:
+def alarms_by_stratum(scores: Scores, threshold: float) -> dict[str, float]:
     """False alarms an hour of each stratum at a threshold, and of pets and vacuums by themselves."""
-    presence = PresenceSettings()
-    latency = (presence.minor_on_latency_s if minor else presence.on_latency_s) / scores.hop_s
-    leak = _MINOR_LEAK if minor else 1.0
-    quiet = max(1, round(presence.off_latency_s / scores.hop_s))
-    logit = np.ascontiguousarray(scores.logits[:, output])
+    logit = np.ascontiguousarray(scores.logits[:, HUMAN])
+    dead = round(DEAD_S / scores.hop_s)
     rates = {}
     parts = {name: scores.empty & (scores.stratum == n) for n, name in enumerate(scores.strata)}
     for name, here in (parts | {"pets and vacuums": scores.without_people & scores.goes_about}).items():
         hours = float(here.sum()) * scores.hop_s / 3600.0
         if hours > 0:
-            count = _count_alarms(logit, here, scores.starts, threshold, latency, leak, quiet)
-            rates[name] = count / hours
+            rates[name] = _count_alarms(logit, here, scores.starts, threshold, dead) / hours
     return rates
 
 
 @njit(cache=True)
-def _count_alarms(logit, empty, starts, threshold, latency, leak, quiet):  # type: ignore[no-untyped-def]
-    """How often evidence fills up in empty frames; then `quiet` frames without motion must pass."""
-    count, evidence, wait = 0, 0.0, 0
+def _count_alarms(logit, empty, starts, threshold, dead):  # type: ignore[no-untyped-def]
+    """How often the logit comes above in empty frames, at least `dead` frames after it was last."""
+    count, wait = 0, 0
     for i in range(len(logit)):
-        if starts[i] or not empty[i]:
-            evidence, wait = 0.0, 0
-        if not empty[i]:
-            continue
+        if starts[i]:
+            wait = 0
         above = logit[i] >= threshold
-        if wait > 0:
-            wait = quiet if above else wait - 1
-            continue
-        evidence = min(max(evidence + (1.0 if above else -leak), 0.0), latency)
-        if above and evidence >= latency - 1e-6:
+        if above and empty[i] and wait == 0:
             count += 1
-            evidence, wait = 0.0, quiet
+        wait = dead if above else max(wait - 1, 0)
     return count
 
 
-def _onset_recall(scores: Scores, latency: float):  # type: ignore[no-untyped-def]
-    moving = scores.weight & ((scores.label & MAJOR) != 0)
-    within = round(ONSET_S / scores.hop_s)
-    logit = np.ascontiguousarray(scores.logits[:, 0])
-
-    def recall(thresholds: FloatArray) -> FloatArray:
-        return np.array(
-            [_share_of_onsets(logit, moving, scores.starts, t, latency, within) for t in thresholds]
-        )
-
-    return recall
-
-
 @njit(cache=True)
-def _share_of_onsets(logit, moving, starts, threshold, latency, within):  # type: ignore[no-untyped-def]
-    """Of the runs of motion that last `within` frames, how many fill the evidence in time."""
-    runs, found, length, evidence, done = 0, 0, 0, 0.0, False
+def _share_of_onsets(logit, moving, starts, threshold, within):  # type: ignore[no-untyped-def]
+    """Of the runs of motion that last `within` frames, how many come above by then."""
+    runs, found, length, done = 0, 0, 0, False
     for i in range(len(logit)):
         if starts[i] or not moving[i]:
-            length, evidence, done = 0, 0.0, False
+            length, done = 0, False
             if not moving[i]:
                 continue
         length += 1
-        above = logit[i] >= threshold
-        evidence = min(max(evidence + (1.0 if above else -1.0), 0.0), latency)
-        if length <= within and not done and above and evidence >= latency - 1e-6:
-            done = True
+        done = done or logit[i] >= threshold
         if length == within:
             runs += 1
             found += 1 if done else 0
     return found / runs if runs else 0.0
 
 
-def platt(scores: Scores, output: int) -> tuple[float, float]:
-    """Slope and offset that turn a logit into a probability (Platt 1999), by Newton's method."""
-    bit = (MAJOR, MINOR, OTHER)[output]
-    asked = scores.weight.copy()
-    if bit == MINOR:
-        asked &= (scores.label & MAJOR) == 0
-    x = scores.logits[asked, output].astype(float)
-    y = (scores.label[asked] & bit != 0).astype(float)
+def platt(scores: Scores, output: str) -> tuple[float, float]:
+    """Slope and offset that turn a logit into a probability (Platt 1999), by Newton's method.
+
+    The one of major motion is that of a human who moves.
+    """
+    moving = (scores.label & (MAJOR | MINOR)) != 0
+    truth = {"human": moving, "major": scores.label & MAJOR != 0, "other": scores.label & OTHER != 0}[output]
+    asked = scores.weight & moving if output == "major" else scores.weight
+    x = scores.logits[asked, OUTPUTS.index(output)].astype(float)
+    y = truth[asked].astype(float)
     if len(np.unique(y)) < 2:
         return 1.0, 0.0
     rows = np.stack([x, np.ones_like(x)], axis=1)
@@ -246,11 +214,14 @@ def platt(scores: Scores, output: int) -> tuple[float, float]:
     return float(max(solution[0], 1e-3)), float(solution[1])
 
 
-def score_knots(curve: Curve) -> tuple[float, float, float]:
-    """Logit thresholds of the three presets, from the most careful to the most sensitive, well apart.
-
-    Half of each budget: major and minor motion can both raise a false alarm.
-    """
-    slightly, moderately, very = (curve.threshold_for(0.5 * rate) for _, rate in PRESETS.values())
+def knots_of(curve: Curve) -> tuple[float, float, float]:
+    """Logits of human motion of the three presets, the most careful first, well apart."""
+    slightly, moderately, very = (curve.threshold_for(rate) for _, rate in PRESETS.values())
     moderately = max(moderately, very + 0.25)
     return max(slightly, moderately + 0.25), moderately, very
+
+
+def knots_about(probability: float, slope: float, offset: float) -> tuple[float, float, float]:
+    """Logits of a probability, in the middle, and of three times its odds up and down."""
+    default = (math.log(probability / (1.0 - probability)) - offset) / slope
+    return default + math.log(3.0) / slope, default, default - math.log(3.0) / slope

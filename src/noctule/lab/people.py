@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from noctule.lab.captures import Take
 from noctule.simulate.body import Body
+from noctule.simulate.motion_capture import Capture
 from noctule.simulate.parts import Space
 from noctule.simulate.person import Person
 from noctule.simulate.pose import Action
@@ -19,13 +21,16 @@ from noctule.simulate.seated import (
     SEATED_MINOR,
     STANDING_MINOR,
     Drink,
+    Gesture,
     OpenFolder,
+    Reach,
     Sit,
     SitDown,
     StandUp,
     Telephone,
     TurnPages,
     Type,
+    WaveHand,
     Work,
 )
 from noctule.simulate.walking import Stand, Turn, Walk
@@ -35,6 +40,8 @@ Generator = np.random.Generator
 
 #: What a seated person is measured with (telephone, pages, folder, cup, typing).
 _MEASURED: tuple[Any, ...] = (Telephone, TurnPages, OpenFolder, Drink, Type)
+#: What hands do right before a device. [A]
+_BEFORE_IT: tuple[Any, ...] = (WaveHand, WaveHand, Reach, Reach, Gesture, *_MEASURED)
 #: Whoever sits down, stands up, or does a small thing, takes about so long.
 _SMALL_S = 6.0
 
@@ -123,6 +130,60 @@ def beginner(rng: Generator, space: Space, duration_s: float) -> Person:
     else:
         does = [STANDING_MINOR[rng.integers(len(STANDING_MINOR))].draw(rng)]
     return _person(rng, start, does, from_s=rng.uniform(0.5, 3.0))
+
+
+def captured(rng: Generator, space: Space, duration_s: float, takes: tuple[Take, ...]) -> Person:
+    """Moves by pieces of takes, one after another, each turned so that it ends inside; stops between some."""
+    start = here = _spot(rng, space)
+    first_deg: float | None = None
+    does: list[Action] = []
+    left_s = duration_s
+    for _ in range(100):
+        if left_s <= 0.0:
+            break
+        take, there = takes[rng.integers(len(takes))], _spot(rng, space)
+        lasts_s = min(take.duration_s, rng.uniform(1.5, 8.0))
+        from_s = rng.uniform(0.0, take.duration_s - lasts_s)
+        if take.covers_m(from_s, lasts_s) > math.dist(here, there) or not space.clear(here, there):
+            continue
+        heading_deg = math.degrees(math.atan2(there[1] - here[1], there[0] - here[0]))
+        if first_deg is None:
+            first_deg = heading_deg
+        else:
+            does.append(Turn(to_heading_deg=heading_deg))
+        speed = rng.uniform(0.8, 1.25)
+        does.append(
+            Capture(
+                file=take.file, from_s=from_s, for_s=lasts_s, speed=speed, mirror=bool(rng.random() < 0.5)
+            )
+        )
+        share = take.covers_m(from_s, lasts_s) / max(math.dist(here, there), 1e-6)
+        here = here[0] + share * (there[0] - here[0]), here[1] + share * (there[1] - here[1])
+        left_s -= lasts_s / speed + 1.0
+        if rng.random() < 0.4:
+            stands_s = _log_uniform(rng, 0.5, 6.0)
+            does.append(Stand(for_s=stands_s))
+            left_s -= stands_s
+    return _person(rng, start, does, from_s=rng.uniform(0.0, 3.0), heading_deg=first_deg)
+
+
+def close_by(rng: Generator, space: Space, duration_s: float) -> Person:
+    """Stands or sits right before the device, facing it: hands come within centimetres."""
+    away_m, turn = rng.uniform(0.3, 1.0), rng.uniform(-math.pi, math.pi)
+    wanted = np.array(space.device_m[:2]) + away_m * np.array([math.cos(turn), math.sin(turn)])
+    x, y = np.clip(wanted, 0.25, np.array(space.size_m[:2]) - 0.25)
+    start = float(x), float(y)
+    towards = math.atan2(space.device_m[1] - start[1], space.device_m[0] - start[0])
+    heading_deg = math.degrees(towards) + rng.uniform(-50.0, 50.0)
+    seated = rng.random() < 0.5
+    does: list[Action] = [SitDown.draw(rng)] if seated else []
+    left_s, longest_s = duration_s, _log_uniform(rng, 0.3, 8.0)
+    while left_s > 0.0:
+        rests_s = _log_uniform(rng, 0.1, longest_s)
+        does.append(Sit(for_s=rests_s) if seated else Stand(for_s=rests_s))
+        does.append(_BEFORE_IT[rng.integers(len(_BEFORE_IT))].draw(rng))
+        left_s -= rests_s + 4.0
+    return _person(rng, start, does, from_s=rng.uniform(0.0, 2.0), heading_deg=heading_deg)
 
 
 def neighbour(rng: Generator, space: Space, duration_s: float) -> Person:

@@ -237,7 +237,7 @@ def how_reliable(found: Findings, plt: Any) -> Any:
         kept = one.count >= 20
         axis.plot(one.score[kept], one.true[kept], marker="o", ms=3, color=_colour(found, name), label=name)
     axis.set(
-        xlabel="score of major motion", ylabel="share of frames with major motion", xlim=(0, 1), ylim=(0, 1)
+        xlabel="score of human motion", ylabel="share of frames with human motion", xlim=(0, 1), ylim=(0, 1)
     )
     axis.legend(loc="upper left")
     return figure

@@ -19,14 +19,15 @@ from noctule.lab.crops import Store, cut, open_unpacked
 from noctule.lab.export_onnx import ScoreMap, export_onnx
 from noctule.lab.operating import (
     DEFAULT_PRESET,
+    MAJOR_FROM,
     PRESETS,
     Curve,
     Scores,
     alarms_by_stratum,
-    major_curve,
-    minor_curve,
+    curve_of,
+    knots_about,
+    knots_of,
     platt,
-    score_knots,
 )
 from noctule.lab.quantize import Fidelity, Stream, compare, quantize
 from noctule.lab.train import TrainSettings, validate
@@ -44,18 +45,13 @@ class _Measured:
 
     network: MotionNetwork
     scores: Scores
-    major: Curve
-    minor: Curve
+    curve: Curve
 
     def maps(self) -> list[ScoreMap]:
-        """Of the three outputs; other motion is no alarm: its score is a plain probability."""
-        slope, offset = platt(self.scores, OUTPUTS.index("other"))
-        even, quarter = -offset / slope, 1.0986123 / slope
-        return [
-            ScoreMap(*score_knots(self.major)),
-            ScoreMap(*score_knots(self.minor)),
-            ScoreMap(even + quarter, even, even - quarter),
-        ]
+        """Of the three outputs: human motion by its false alarms, the others by their probability."""
+        major, other = (platt(self.scores, output) for output in ("major", "other"))
+        knots = knots_of(self.curve), knots_about(MAJOR_FROM, *major), knots_about(0.5, *other)
+        return [ScoreMap(*one) for one in knots]
 
 
 def publish(
@@ -84,7 +80,7 @@ def publish(
     train = open_unpacked(run / "store", "train", best["corpus"])
     say("validation scenes, for the thresholds")
     scores, _ = validate(network, validation, settings)
-    measured = _Measured(network.eval(), scores, major_curve(scores), minor_curve(scores))
+    measured = _Measured(network.eval(), scores, curve_of(scores))
     maps = measured.maps()
     with tempfile.TemporaryDirectory() as place:
         files = {"float": Path(place) / FLOAT, "int8": Path(place) / INT8}
@@ -134,7 +130,7 @@ def _about(
         "macs_per_frame": count_macs(shape),
         "presets": _presets(measured, maps),
         "default_preset": DEFAULT_PRESET,
-        "probability": {output: platt(measured.scores, i) for i, output in enumerate(OUTPUTS)},
+        "probability": {output: platt(measured.scores, output) for output in OUTPUTS},
         "int8": asdict(fidelity),
         "training": {
             "corpus_sha256": best["corpus"],
@@ -149,23 +145,22 @@ def _about(
 
 def _presets(measured: _Measured, maps: list[ScoreMap]) -> dict[str, Any]:
     """Thresholds, and what they cost and found in the validation scenes."""
-    presets = {}
+    presets, curve = {}, measured.curve
     for (name, (sensitivity, _)), knot in zip(PRESETS.items(), ("careful", "default", "eager"), strict=True):
-        major, minor = getattr(maps[0], knot), getattr(maps[1], knot)
-        alarms = measured.major.rate(major) + measured.minor.rate(minor)
+        human, major = getattr(maps[0], knot), getattr(maps[1], knot)
+        by_stratum = alarms_by_stratum(measured.scores, human)
         presets[name] = {
             "trigger_sensitivity": sensitivity,
+            "logit_human": human,
             "logit_major": major,
-            "logit_minor": minor,
             "measured": {
                 "on": "validation scenes, nobody inside; rates below 4 events are extrapolated",
                 "empty_hours": round(measured.scores.empty_hours, 2),
-                "false_alarms_per_day": round(24.0 * alarms, 3),
-                "onsets_found_within_1_s": round(measured.major.recall_at(major), 4),
-                "minor_frames_found": round(measured.minor.recall_at(minor), 4),
+                "false_alarms_per_day": round(24.0 * curve.rate(human), 3),
+                "onsets_found_within_1_s": round(curve.onsets_at(human), 4),
+                "minor_frames_found": round(curve.minor_at(human), 4),
                 "false_alarms_per_hour_by_stratum": {
-                    stratum: round(rate, 3)
-                    for stratum, rate in alarms_by_stratum(measured.scores, 0, major, False).items()
+                    stratum: round(rate, 3) for stratum, rate in by_stratum.items()
                 },
             },
         }

@@ -441,10 +441,8 @@ def _by_area(found: Findings) -> Iterator[Table]:
 
 
 def reliability(found: Findings, name: str) -> curves.Reliability:
-    """Scores of all frames of all scenes against how often they were major motion."""
-    true, other = (
-        found.histogram(found.rows, name, what).sum(0) for what in ("frames_major", "frames_other")
-    )
+    """Scores of all frames of all scenes against how often a human moved."""
+    true, other = (found.histogram(found.rows, name, what).sum(0) for what in ("frames_human", "frames_none"))
     return curves.reliability(true, other, found.says[name](SCORE_MIDDLES))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from noctule.core.errors import NoctuleError
 from noctule.lab import people
+from noctule.lab.captures import Take
 from noctule.lab.shards import Split
 from noctule.simulate.ambient import SOUNDS, AmbientSound
 from noctule.simulate.ambient.bursts import NoiseBursts
@@ -65,7 +66,7 @@ _DRAUGHTY = ("curtain", "blind", "plant", "lamp")
 
 @dataclass(frozen=True)
 class Stage:
-    """An empty room with a device in it, about to be filled."""
+    """An empty room with a device in it, about to be filled. takes : that people may move by."""
 
     rng: np.random.Generator
     space: Space
@@ -74,6 +75,7 @@ class Stage:
     microphones: int
     unit: Unit
     electronics: Electronics
+    takes: tuple[Take, ...] = ()
 
     def one_of(self, things: Sequence[Any]) -> Any:
         return things[int(self.rng.integers(len(things)))]
@@ -131,12 +133,12 @@ def pick(seed: int, strata: Sequence[Stratum]) -> Stratum:
     return strata[int(generator(seed, "stratum").choice(len(strata), p=odds / odds.sum()))]
 
 
-def draw(seed: int, stratum: Stratum) -> Scene:
-    """The scene of a seed; the same for the same seed and stratum."""
-    return until_possible(lambda attempt: _draw(generator(seed, stratum.name, attempt), seed, stratum))
+def draw(seed: int, stratum: Stratum, takes: tuple[Take, ...] = ()) -> Scene:
+    """The scene of a seed; the same for the same seed, stratum and motion capture takes."""
+    return until_possible(lambda attempt: _draw(generator(seed, stratum.name, attempt), seed, stratum, takes))
 
 
-def _draw(rng: np.random.Generator, seed: int, stratum: Stratum) -> Scene:
+def _draw(rng: np.random.Generator, seed: int, stratum: Stratum, takes: tuple[Take, ...]) -> Scene:
     room = Room.draw(rng)
     device = Device.draw(rng, room.size_m)
     room = room.model_copy(update={"furniture": _not_around(device.position_m, room)})
@@ -156,6 +158,7 @@ def _draw(rng: np.random.Generator, seed: int, stratum: Stratum) -> Scene:
         microphones=device.microphones,
         unit=unit,
         electronics=Electronics.draw(rng, duration_s),
+        takes=takes,
     )
     parts: Parts = {"unit": stage.unit, "electronics": stage.electronics} | stratum.fill(stage)
     return Scene(
@@ -263,6 +266,8 @@ def _comes_near(tone: Tone, carrier_hz: float) -> bool:
 
 def somebody(stage: Stage) -> Person:
     """Anybody, doing anything."""
+    if stage.takes and stage.chance(0.3):
+        return people.captured(stage.rng, stage.space, stage.duration_s, stage.takes)
     kind = stage.count((0.45, 0.3, 0.15, 0.1))
     if kind == 0:
         return Person.draw(stage.rng, stage.space)
@@ -285,7 +290,17 @@ def _people(stage: Stage) -> Parts:
 def _past_fans(stage: Stage) -> Parts:
     """Somebody walks all the time, past one or two fans that run."""
     fans = [running(stage, FANS) for _ in range(1 + stage.chance(0.3))]
-    return {"person": (people.walker(stage.rng, stage.space, stage.duration_s),), "mover": tuple(fans)}
+    if stage.takes and stage.chance(0.3):
+        passer = people.captured(stage.rng, stage.space, stage.duration_s, stage.takes)
+    else:
+        passer = people.walker(stage.rng, stage.space, stage.duration_s)
+    return {"person": (passer,), "mover": tuple(fans)}
+
+
+def _close_by(stage: Stage) -> Parts:
+    """Hands in front of the device, a forearm's length away; some of the time a fan runs behind them."""
+    fan = (running(stage, FANS),) if stage.chance(0.2) else ()
+    return {"person": (people.close_by(stage.rng, stage.space, stage.duration_s),), "mover": fan}
 
 
 def _seated(stage: Stage) -> Parts:
@@ -409,13 +424,14 @@ def _behind_a_wall(stage: Stage, position_m: tuple[float, float, float]) -> tupl
 
 
 STRATA: tuple[Stratum, ...] = (
-    Stratum("people", 0.30, (30.0, 90.0), _people),
+    Stratum("people", 0.25, (30.0, 90.0), _people),
     Stratum("past_fans", 0.08, (30.0, 60.0), _past_fans),
-    Stratum("seated", 0.17, (60.0, 180.0), _seated),
-    Stratum("cold_starts", 0.04, (4.0, 8.0), _cold_starts),
-    Stratum("other_motion", 0.20, (30.0, 90.0), _other_motion),
-    Stratum("transients", 0.07, (30.0, 90.0), _transients),
-    Stratum("next_door", 0.03, (30.0, 90.0), _next_door),
+    Stratum("seated", 0.14, (60.0, 180.0), _seated),
+    Stratum("close_by", 0.05, (15.0, 45.0), _close_by),
+    Stratum("cold_starts", 0.03, (4.0, 8.0), _cold_starts),
+    Stratum("other_motion", 0.22, (30.0, 90.0), _other_motion),
+    Stratum("transients", 0.08, (30.0, 90.0), _transients),
+    Stratum("next_door", 0.04, (30.0, 90.0), _next_door),
     Stratum("faults", 0.05, (30.0, 60.0), _faults),
     Stratum("empty", 0.03, (30.0, 120.0), _empty),
     Stratum("music", 0.03, (20.0, 60.0), _music),

@@ -2,7 +2,10 @@
 
     power ─► halves (towards | away) ─► running means: what comes against what stays
           ─► convolutions over speed ─┐
-    scalars, clock ───────────────────┴► dense ─► six dilated steps over time ─► major, minor, other
+    scalars, clock ───────────────────┴► dense ─► six dilated steps over time ─► human, major, other
+
+Whether it is a human that moves is one question, how much the body moves is another, asked of humans alone:
+the first steps of a walk need not be told from a hand before they may raise an alarm.
 
 The halves are mirrored channels, so the first filter already holds both signs of one speed against each
 other: a fan shows on both, a person hardly ever. One set of weights runs in two ways: `forward` over whole
@@ -12,6 +15,7 @@ after van den Oord et al. 2016 (WaveNet) and Bai et al. 2018 (TCN).
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,19 +23,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Of the three logits.
-OUTPUTS = ("major", "minor", "other")
+#: Of the three logits: a human moves; if so, the body goes with it; something else moves.
+OUTPUTS = ("human", "major", "other")
+#: Of the scores that are made of them.
+SCORES = ("major", "minor", "other")
 #: Of the scalars fed with each frame.
 SCALARS = ("broadband_db", "carrier_snr_db", "valid_share")
 #: They saturate here, and so become this.
 SCALAR_LIMITS = (30.0, 100.0, 1.0)
 _SCALAR_SCALES = (3.0, 2.0, 1.0, 1.0, 1.0)
-#: Power is clamped to this range and divided by ten. Dips of noise lie below, nothing else does.
-POWER_RANGE_DB = (-6.0, 60.0)
+#: More power than this is as much as this.
+HIGHEST_DB = 60.0
+#: What stands out against the means is clamped here, in tens of decibels: 8 bits must do for it.
+STANDS_OUT = 3.0
 #: The clock counts frames since the start up to here, 12 s: the slowest mean has settled then.
 CLOCK_FRAMES = 250.0
 #: A second, quicker reading of the clock saturates here, after 2 s.
 QUICK_CLOCK_FRAMES = 42.0
+_LN_10 = math.log(10.0)
 #: Frames at a time in the running means of a sequence: one small matrix product instead of a long loop.
 _CHUNK = 32
 
@@ -52,8 +61,8 @@ class NetworkShape:
     bins: int = 241
     hop_s: float = 0.048
     mean_s: tuple[float, float, float] = (0.25, 2.0, 10.0)
-    filters: tuple[tuple[int, int, int], ...] = ((16, 7, 3), (24, 5, 2), (24, 5, 2))
-    width: int = 40
+    filters: tuple[tuple[int, int, int], ...] = ((20, 7, 3), (28, 5, 2), (28, 5, 2))
+    width: int = 48
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
 
     @property
@@ -86,7 +95,7 @@ class Memory:
 
     Attributes
     ----------
-    means : (3, 2·half), running means of the power, in tens of decibels.
+    means : (3, 2·half), running means of log10(1 + power).
     frames : (1, 1), frames since the start, saturating at `CLOCK_FRAMES`.
     history : for each step over time (2·dilation, width), the newest frame last.
     """
@@ -105,7 +114,9 @@ class Memory:
 
 
 class MotionNetwork(nn.Module):
-    """Logits of major human motion, minor human motion, other motion.
+    """Logits of `OUTPUTS`.
+
+    eight_bits : while it trains, activations are rounded as an 8-bit runtime will (Jacob et al. 2018).
 
     Inputs are raw features: power in decibels on the grid, 0 where a bin is invalid, and the scalars in the
     order of `SCALARS`. Normalisation is inside.
@@ -114,6 +125,7 @@ class MotionNetwork(nn.Module):
     def __init__(self, shape: NetworkShape | None = None) -> None:
         super().__init__()
         self.shape = shape = shape or NetworkShape()
+        self.eight_bits = False
         self.over_speed = nn.ModuleList()
         channels, length = 2 * 4, shape.half
         for filters, kernel, stride in shape.filters:
@@ -153,16 +165,25 @@ class MotionNetwork(nn.Module):
     def forward(self, power_db: Tensor, scalars: Tensor) -> Tensor:
         """Sequences from a cold start: (batch, frames, bins), (batch, frames, 3) to logits of each frame."""
         count = power_db.shape[1]
-        level = self._halves(power_db)
-        means = self._means_of(level)
-        frames = torch.arange(count, dtype=level.dtype, device=level.device).clamp(max=CLOCK_FRAMES)
-        clock = frames.reshape(1, count, 1).expand(len(level), -1, -1)
-        hidden = self._embed(self._planes(level, means), self._normal(scalars, clock))
+        with torch.autocast(power_db.device.type, enabled=False), torch.no_grad():
+            level = self._halves(power_db)
+            frames = torch.arange(count, dtype=level.dtype, device=level.device).clamp(max=CLOCK_FRAMES)
+            clock = frames.reshape(1, count, 1).expand(len(level), -1, -1)
+            planes, normal = self._planes(level, self._means_of(level)), self._normal(scalars, clock)
+        hidden = self._embed(planes, normal)
         for linear, dilation in zip(self.over_time, self.shape.dilations, strict=True):
             past = functional.pad(hidden, (0, 0, 2 * dilation, 0))
             taps = [past[:, :count], past[:, dilation : dilation + count], hidden]
-            hidden = functional.relu(hidden + linear(torch.cat(taps, dim=2)))
+            hidden = self._rounded(functional.relu(hidden + linear(torch.cat(taps, dim=2))))
         return self.head(hidden)
+
+    def _rounded(self, values: Tensor) -> Tensor:
+        """To 255 steps up to the largest of them all; gradients pass as if nothing had happened."""
+        if not (self.training and self.eight_bits):
+            return values
+        known = values.detach()
+        step = known.amax().clamp(min=1e-6) / 255.0
+        return values + (torch.round(known / step) * step - known)
 
     def _means_of(self, level: Tensor) -> Tensor:
         """(batch, frames, 3, 2·half): the running means of `step`, `_CHUNK` frames at a time."""
@@ -204,7 +225,7 @@ class MotionNetwork(nn.Module):
         level = self._halves(power_db)  # (1, 2·half)
         means = memory.means + self._rate(memory.frames) * (level - memory.means)  # (3, 2·half)
         smooth, short, long = means.split(1)
-        planes = torch.cat([level, smooth, level - short, smooth - long])
+        planes = torch.cat([level, smooth, self._over(level, short), self._over(smooth, long)])
         for number, convolution in enumerate(self.over_speed):
             planes = planes.reshape(1, -1, 1, self.shape.half) if number == 0 else planes
             planes = functional.relu(convolution(planes))
@@ -221,9 +242,16 @@ class MotionNetwork(nn.Module):
     # -- what both share
 
     def _halves(self, power_db: Tensor) -> Tensor:
-        """Speeds coming, then speeds going, both from slow to fast; in tens of decibels."""
-        low, high = POWER_RANGE_DB
-        return torch.index_select(power_db, -1, self.order).clamp(low, high) * 0.1
+        """Speeds coming, then speeds going, both from slow to fast: log10(1 + power over the floor).
+
+        Decibels where there is something; where there is noise, no dips to minus infinity: averaged, they
+        hide weak echoes.
+        """
+        nepers = torch.index_select(power_db, -1, self.order).clamp(max=HIGHEST_DB) * (0.1 * _LN_10)
+        return functional.softplus(nepers) * (1.0 / _LN_10)
+
+    def _over(self, now: Tensor, mean: Tensor) -> Tensor:
+        return (now - mean).clamp(-STANDS_OUT, STANDS_OUT)
 
     def _rate(self, frames: Tensor) -> Tensor:
         """Share of the newest frame in each mean: a plain average until its time constant has passed."""
@@ -232,7 +260,7 @@ class MotionNetwork(nn.Module):
     def _planes(self, level: Tensor, means: Tensor) -> Tensor:
         """(batch, 8, frames, half): level, smoothed level, and both over what stays; each of both signs."""
         smooth, short, long = means[..., 0, :], means[..., 1, :], means[..., 2, :]
-        planes = [level, smooth, level - short, smooth - long]
+        planes = [level, smooth, self._over(level, short), self._over(smooth, long)]
         halves = [half for plane in planes for half in plane.split(self.shape.half, dim=-1)]
         return torch.stack(halves, dim=-1).permute(0, 3, 1, 2)  # channels last in memory: quicker
 
@@ -242,10 +270,10 @@ class MotionNetwork(nn.Module):
 
     def _embed(self, planes: Tensor, normal: Tensor) -> Tensor:
         for convolution in self.over_speed:
-            planes = functional.relu(convolution(planes))
+            planes = self._rounded(functional.relu(convolution(planes)))
         batch, _, count, _ = planes.shape
         flat = planes.permute(0, 2, 1, 3).reshape(batch, count, -1)
-        return functional.relu(self.dense(torch.cat([flat, normal], dim=-1)))
+        return self._rounded(functional.relu(self.dense(torch.cat([flat, normal], dim=-1))))
 
 
 def count_parameters(network: nn.Module) -> int:

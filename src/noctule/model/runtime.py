@@ -74,7 +74,6 @@ class NetworkDetector:
         if not math.isfinite(major + minor + other):  # it would stay in the memory for ever
             self.reset()
             return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault), "the features were not finite")
-        minor = max(minor, major)  # whoever walks moves hands too
         velocity = self._velocity(features.velocity_mps) if minor >= _WORTH_A_VELOCITY else 0.0
         return MotionScore(
             time_s, major, minor, velocity, Fault(fault) if fault else _NONE, _in_words(major, minor, other)

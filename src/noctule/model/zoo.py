@@ -45,8 +45,8 @@ class Preset(_Part):
     """One setting for people: the tracker's trigger sensitivity, the logits there, and what was measured."""
 
     trigger_sensitivity: float
+    logit_human: float
     logit_major: float
-    logit_minor: float
     measured: dict[str, Any] = {}
 
 

@@ -71,7 +71,7 @@ class Capture(Action):
         )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _take(file: Path, sequence: str | None) -> Take:
     return read_take(file, sequence)
 
