@@ -16,8 +16,8 @@ from noctule.dsp.doppler import DopplerSpectrum
 from noctule.dsp.downconvert import Downconverter
 from noctule.dsp.floor import FloorShape, WhiteNoise
 from noctule.dsp.quality import AudioCheck, QualityMonitor
+from noctule.model.runtime import NetworkDetector
 from noctule.pipeline import SensingPipeline
-from noctule.presence.cfar import CfarDetector
 from noctule.presence.tracker import PresenceTracker
 
 BLOCK_S = 0.032
@@ -33,7 +33,7 @@ STAGES: dict[str, tuple[tuple[type, str], ...]] = {
         (FloorShape, "refer"),
         (QualityMonitor, "update"),
     ),
-    "cfar": ((CfarDetector, "score"),),
+    "network": ((NetworkDetector, "score"),),
     "tracker": ((PresenceTracker, "update"),),
 }
 
@@ -77,7 +77,10 @@ class Chain:
             AudioBlock(samples[i : i + size], sample_rate_hz, i) for i in range(0, len(samples), size)
         ]
         self.pipeline = SensingPipeline(
-            Settings(), carrier_hz=carrier_hz, channels=samples.shape[1], sample_rate_hz=sample_rate_hz
+            Settings.model_validate({"model": {"detector": "network"}}),
+            carrier_hz=carrier_hz,
+            channels=samples.shape[1],
+            sample_rate_hz=sample_rate_hz,
         )
         self.major_share = 0.0
         self.run()  # compiles what numba has not yet compiled

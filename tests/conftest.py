@@ -16,6 +16,12 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(20260)
 
 
+@pytest.fixture
+def plain_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model-free: for tests in which a single reflector moves, which a network does not take for a human."""
+    monkeypatch.setenv("NOCTULE_MODEL__DETECTOR", "cfar")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real recordings; they are not part of the project (licences), so tests skip without."""

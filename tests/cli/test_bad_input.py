@@ -19,6 +19,8 @@ import pytest
 import soundfile
 from tests.cli.command import Command, Done
 
+pytestmark = pytest.mark.usefixtures("plain_detector")
+
 RATE_HZ, CARRIER_HZ, SECONDS = 48000, 20000.0, 3.0
 
 Frames = list[dict[str, Any]]

@@ -68,6 +68,7 @@ def test_records_a_file_and_says_so_in_one_line(
     sigmf.fromfile(f"{out}.sigmf-meta").validate()
 
 
+@pytest.mark.usefixtures("plain_detector")
 def test_a_recording_replays_to_the_decisions_of_the_sound_it_came_from(
     noctule: Command, tmp_path: Path, wav: Path
 ) -> None:

@@ -138,11 +138,20 @@ def test_who_comes_through_the_door_is_neither_in_nor_out() -> None:
     assert labels.label[labels.presence == 0].max() == 0
     assert labels.label[at_s > came_s][0] == MAJOR
     assert np.isnan(labels.range_m[labels.presence == 0]).all()
-    # 1.2 m/s: from a metre before the wall to a quarter of a second behind it
+    # 1.2 m/s: from a metre before the wall to behind it, and a quarter of a second to each side
     left_s, sure_s = next(one for one in stretches(at_s, labels.weight == 0) if one[1] > came_s)
-    assert left_s == pytest.approx(came_s - 1.0 / 1.2, abs=0.1)
+    assert left_s == pytest.approx(came_s - 1.0 / 1.2 - 0.25, abs=0.1)
     assert sure_s == pytest.approx(came_s + 0.25, abs=0.1)
     assert labels.weight[(at_s > 0.5) & (at_s < came_s - 1.2)].all()
+
+
+def test_who_stands_at_the_wall_outside_is_neither_too() -> None:
+    """Hands reach in from there; and nobody moves, so it is no change that hides them."""
+    scene = parse_scene(
+        NEXT_DOOR.replace("[10.0, 2.0]", "[6.5, 2.0]").replace('do = "walk", to = [4.0, 2.0]', 'do = "stand"')
+    )
+    at_s, labels = labelled(scene)
+    assert labels.weight[at_s > 0.5].sum() == 0
 
 
 def test_who_stays_outside_is_a_cause_and_no_presence() -> None:

@@ -16,6 +16,7 @@ from noctule.cli.train import train as train_command
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import FeatureBlock
 from noctule.core.settings import FeatureSettings
+from noctule.lab import checkpoint
 from noctule.lab.crops import GOES_ABOUT_HERE, PRESENT
 from noctule.lab.export_onnx import ScoreMap
 from noctule.lab.publish import publish
@@ -85,6 +86,16 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(corpus: Corpus, tmp_p
     assert torch.equal(weights(again), weights(whole))
     lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "killed")]
     assert lines[0] == lines[1]
+
+
+def test_a_run_may_begin_with_the_weights_of_another(corpus: Corpus, run: Path, tmp_path: Path) -> None:
+    begun = Trainer(corpus, tmp_path, QUICK, begin_with=run)
+    best = checkpoint.load(run / checkpoint.BEST)["network"]
+    for network in (begun.network, begun.averaged):
+        assert all(torch.equal(kept, best[name]) for name, kept in network.state_dict().items())
+    assert len(begun.settings.begun_with) == 64
+    begun.save()
+    assert Trainer(corpus, tmp_path, QUICK, resume=True).settings.begun_with == begun.settings.begun_with
 
 
 def test_another_seed_is_another_run(corpus: Corpus, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from tests.model.tiny_model import CARD, about
 
 from noctule.core.errors import NoctuleError
-from noctule.core.settings import FeatureSettings
-from noctule.model.zoo import load_model, write_model_folder
+from noctule.core.settings import FeatureSettings, Settings
+from noctule.model.zoo import ZOO, load_model, write_model_folder
 
 DIGEST = FeatureSettings().digest()
 
@@ -75,3 +75,11 @@ def test_a_model_is_not_overwritten_by_accident(folder: Path) -> None:
     write_model_folder(folder, about(version="2"), files, CARD, force=True)
     assert load_model(str(folder), DIGEST).manifest.version == "2"
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("kind", ["float", "int8"])
+def test_the_model_that_the_settings_name_comes_along(kind: str) -> None:
+    settings = Settings()
+    model = load_model(settings.model.name, settings.features.digest())
+    assert model.folder.parent == ZOO
+    assert 20_000 < model.file(kind).stat().st_size < 500_000

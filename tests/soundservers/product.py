@@ -18,6 +18,9 @@ Record = dict[str, Any]
 
 STOP_TIMEOUT_S = 10.0
 
+#: What walks in these rooms is a single reflector; a network does not take it for a human.
+DETECTOR = {"NOCTULE_MODEL__DETECTOR": "cfar"}
+
 
 class Command:
     """A running `noctule ...`; its output goes to files, so that nothing blocks on a full pipe."""
@@ -35,7 +38,7 @@ class Command:
                     "noctule",
                     *(part.replace("JSONL", str(self.jsonl)) for part in arguments),
                 ],
-                env={**server.environment, **_stream(server), **environment},
+                env={**server.environment, **_stream(server), **DETECTOR, **environment},
                 cwd=server.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

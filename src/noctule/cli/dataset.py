@@ -41,9 +41,7 @@ def dataset(
     ] = None,
     captures: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER", help="motion capture (.bvh, .amc, .txt) that some people move by"
-        ),
+        typer.Option(metavar="FOLDER", help="motion capture (.bvh, .amc, .txt) that some people move by"),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="compare checksums and say what the corpus holds")

@@ -32,6 +32,9 @@ def train(
     batch: Annotated[int, typer.Option(min=1, max=1024, help="crops of 20 s a step")] = 32,
     learning_rate: Annotated[float, typer.Option(min=1e-6, max=1.0)] = 2e-3,
     threads: Annotated[int, typer.Option(min=1, max=256, help="cores to use")] = 2,
+    begin_with: Annotated[
+        Path | None, typer.Option(metavar="RUNDIR", help="begin with the best weights of another run")
+    ] = None,
     bfloat16: Annotated[
         bool, typer.Option("--bfloat16", help="multiply in 16 bits: half as long where the processor can")
     ] = False,
@@ -57,7 +60,8 @@ def train(
         bfloat16=bfloat16,
     )
     with _shown() as progress:
-        Trainer(Corpus(corpus), out, settings, resume).run(progress, lambda line: print(line, flush=True))
+        trainer = Trainer(Corpus(corpus), out, settings, resume, begin_with)
+        trainer.run(progress, lambda line: print(line, flush=True))
     print(f"saved {out}; next: noctule export {out} -o MODEL")
     return 0
 

@@ -109,10 +109,10 @@ class ModelSettings(_Section):
     detector: Literal["cfar", "network"] = Field(
         "cfar", description="model-free (cfar), or the trained network of `name`"
     )
-    name: str | None = Field(
-        None,
+    name: str = Field(
+        "people-1",
         min_length=1,
-        description="path of a model folder, as `noctule export` makes; None: none comes with noctule yet",
+        description="a model that comes with noctule, or the path of a folder that `noctule export` made",
     )
 
 

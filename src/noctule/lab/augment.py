@@ -28,10 +28,10 @@ class Chances:
     stretch_range: tuple[float, float] = (0.85, 1.18)
     mix: float = 0.3
     weaken: float = 0.3
-    weaken_db: float = 6.0
-    strengthen: float = 0.2
-    strengthen_db: float = 8.0
-    steady_lines: float = 0.15
+    weaken_db: float = 8.0
+    strengthen: float = 0.25
+    strengthen_db: float = 20.0
+    lines: float = 0.2
     dropped_bins: float = 0.1
     bursts: float = 0.2
     masked_frames: float = 0.15
@@ -89,7 +89,7 @@ def augmented(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample
     one = _mix(one, chances, rng)
     one = _strengthen(one, chances, rng)
     one = _weaken(one, chances, rng, generator)
-    one = _steady_lines(one, chances, rng)
+    one = _lines(one, chances, rng)
     one = _bursts(one, chances, rng, generator)
     one = _replace_with_noise(one, chances, rng, generator)
     one = _narrow(one, chances, rng)
@@ -198,19 +198,30 @@ def _noise(
     return total / (2 * looks * over_time * over_bins)
 
 
-def _steady_lines(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
-    """Tones that stay: foreign emitters on one side, modulation of the carrier on both."""
-    chosen = _chosen(one, chances.steady_lines, rng)
+def _lines(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
+    """Tones that nobody in the room makes: some stay, some sweep to and fro, some come and go.
+
+    Foreign emitters are on one side of the carrier, what modulates the carrier itself is on both.
+    """
+    chosen = _chosen(one, chances.lines, rng)
     power = one.power[chosen]  # a copy: chosen by index
-    bins = power.shape[-1]
+    frames, bins = power.shape[1:]
+    frame, bin_ = np.arange(frames), np.arange(bins)
     for i in range(len(chosen)):
         for _ in range(int(rng.integers(1, 4))):
-            at = int(rng.integers(2, bins - 2))
-            level = 10.0 ** (0.1 * rng.uniform(3.0, 30.0))
-            for place in {at, bins - 1 - at} if rng.random() < 0.5 else {at}:
-                # three bins: the main lobe of the window
-                skirt = torch.tensor([0.25, 1.0, 0.25], device=power.device) * level
-                power[i, :, place - 1 : place + 2] += skirt
+            turns = frame / np.exp(rng.uniform(np.log(8.0), np.log(200.0))) + rng.uniform()
+            wave = (
+                np.sin(2.0 * np.pi * turns) if rng.random() < 0.5 else 4.0 * np.abs(turns % 1.0 - 0.5) - 1.0
+            )
+            place = rng.uniform(0.0, bins) + wave * (rng.uniform(0.0, 60.0) if rng.random() < 0.5 else 0.0)
+            level = np.full(frames, 10.0 ** (0.1 * rng.uniform(3.0, 45.0)))
+            if rng.random() < 0.3:
+                level[(turns * rng.uniform(0.2, 2.0)) % 1.0 < rng.uniform(0.1, 0.7)] = 0.0
+            # the main lobe of the window, and what a sweep crosses meanwhile
+            width = 0.8 + 0.3 * np.abs(np.gradient(place))[:, None]
+            line = level[:, None] * np.exp(-(((bin_ - place[:, None]) / width) ** 2)) / width
+            both = rng.random() < 0.3
+            power[i] += torch.from_numpy((line + both * line[:, ::-1]).astype(np.float32)).to(power.device)
     return replace(one, power=_with_rows(one.power, chosen, power))
 
 

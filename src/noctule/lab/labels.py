@@ -22,7 +22,8 @@ FloatArray = npt.NDArray[np.float64]
 UNSURE_S = 0.25
 #: Before this the floors have not seen the room.
 SETTLING_S = 0.3
-#: Whoever moves outside, this near to a wall, may be coming through the door: the wall fades there.
+#: Whoever is outside, this near to a wall, may be coming through the door, or reach in from there: the wall
+#: fades where it is passed.
 DOOR_M = 1.0
 #: The truth is looked up on a grid so fine.
 _GRID_S = 0.02
@@ -65,8 +66,9 @@ def label_frames(scene: Scene, features: FeatureBlock, window_s: float, started_
     doorway = np.zeros(len(grid_s), np.bool_)
     for one in tracks:
         bits |= np.where(one.inside, one.bits, 0).astype(np.uint8)
-        doorway |= ~one.inside & (one.bits != 0) & (one.outside_m < DOOR_M)
-    sure = ~doorway & ~_around(np.flatnonzero(np.diff(bits)), len(grid_s))
+        doorway |= ~one.inside & (one.outside_m < DOOR_M)
+    changes = np.flatnonzero(np.diff(bits) | np.diff(doorway.astype(np.uint8)))
+    sure = ~doorway & ~_around(changes, len(grid_s))
     others = np.zeros(len(grid_s), np.uint8)
     for part in scene.mover:
         others[(grid_s >= part.from_s) & (grid_s < (np.inf if part.to_s is None else part.to_s))] = OTHER

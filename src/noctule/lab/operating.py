@@ -21,9 +21,9 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Name -> (trigger sensitivity, false alarms an hour that it may cost in the validation scenes).
 PRESETS: dict[str, tuple[float, float]] = {
-    "Slightly sensitive": (0.25, 1.0 / 24.0),
-    "Moderately sensitive": (0.5, 1.0),
-    "Very sensitive": (0.75, 10.0),
+    "Slightly sensitive": (0.25, 2.0),
+    "Moderately sensitive": (0.5, 20.0),
+    "Very sensitive": (0.75, 60.0),
 }
 DEFAULT_PRESET = "Moderately sensitive"
 HUMAN = OUTPUTS.index("human")

@@ -11,7 +11,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,12 @@ _FRAMES_AT_ONCE = 12000
 #: A checkpoint inside an epoch at least so often.
 _SAVE_EVERY_S = 300.0
 #: Epochs are compared at so many false alarms an hour, or at the fewest that the scenes can show.
-SELECT_AT_PER_HOUR, SELECT_AT_EVENTS = 0.5, 4.0
+SELECT_AT_PER_HOUR, SELECT_AT_EVENTS = 2.0, 4.0
 #: Bends the loss of humans between cross-entropy (0) and a plain difference (1).
 _BEND = 0.3
 #: Weight of a scene with a pet or a vacuum but nobody in it: they go about as people do, and no bar asks that
-#: they be told apart. Of somebody who is there and still, and of major motion where a human moves a little.
-_LENIENT, _STILL = 0.3, 0.3
+#: they be told apart. Of somebody who is there and still: motion is over when it is over.
+_LENIENT, _STILL = 0.3, 1.0
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,13 @@ class TrainSettings:
     rounded_from : from this share of the steps on, activations are rounded to 8 bits, so that the small
         processor's weights lose nothing.
     bfloat16 : multiply in 16 bits; half as long on processors that can.
+    begun_with : SHA-256 of the weights (best.pt) that the run began with; empty: with random ones.
     """
 
     epochs: int = 10
     batch: int = 32
     crop_s: float = 20.0
-    cold_share: float = 0.2
+    cold_share: float = 0.3
     warm_up_weight: float = 0.2
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
@@ -70,6 +71,7 @@ class TrainSettings:
     onset_weight: float = 1.0
     rounded_from: float = 0.7
     bfloat16: bool = False
+    begun_with: str = ""
     average: float = 0.998
     seed: int = 1
     threads: int = 2
@@ -101,6 +103,7 @@ class Trainer:
     folder : of the run: stores, checkpoints, metrics.
     settings : of a new run; a resumed run keeps its own, except for the number of epochs.
     resume : go on with the run in the folder.
+    begin_with : folder of another run; its best weights are where a new run begins.
 
     Raises
     ------
@@ -108,7 +111,14 @@ class Trainer:
         The folder holds another run, or none to resume, or one of another corpus.
     """
 
-    def __init__(self, corpus: Corpus, folder: Path, settings: TrainSettings, resume: bool = False) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        folder: Path,
+        settings: TrainSettings,
+        resume: bool = False,
+        begin_with: Path | None = None,
+    ) -> None:
         self.folder = folder
         self._corpus_digest = hashlib.sha256((corpus.folder / MANIFEST).read_bytes()).hexdigest()
         latest = folder / checkpoint.LATEST
@@ -122,6 +132,12 @@ class Trainer:
                 raise NoctuleError(f"{folder}: was trained on another corpus than {corpus.folder}")
             kept = TrainSettings.from_dict(saved["settings"])
             settings = TrainSettings(**kept.__dict__ | {"epochs": settings.epochs})
+        begun = checkpoint.load(begin_with / checkpoint.BEST) if begin_with and saved is None else None
+        if begin_with and begun is not None:
+            digest = hashlib.sha256((begin_with / checkpoint.BEST).read_bytes()).hexdigest()
+            settings = replace(
+                settings, begun_with=digest, shape=NetworkShape.from_dict(begun["settings"]["shape"])
+            )
         self.settings = settings
         torch.set_num_threads(settings.threads)
         _make_folder(folder)
@@ -136,6 +152,8 @@ class Trainer:
         self.steps_per_epoch = max(1, math.ceil(self.train.frames / (settings.batch * self._crop)))
         torch.manual_seed(settings.seed)
         self.network = MotionNetwork(settings.shape).to(settings.device)
+        if begun is not None:
+            self.network.load_state_dict(begun["network"])
         self.averaged = MotionNetwork(settings.shape).to(settings.device)
         self.averaged.load_state_dict(self.network.state_dict())
         self._optimizer = torch.optim.AdamW(_groups(self.network, settings.weight_decay), lr=1e-3)

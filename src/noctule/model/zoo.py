@@ -103,7 +103,7 @@ class Model:
         return path
 
 
-def load_model(name: str | None, feature_digest: str) -> Model:
+def load_model(name: str, feature_digest: str) -> Model:
     """A model of the zoo by its name, or of any folder by its path.
 
     Raises
@@ -111,8 +111,6 @@ def load_model(name: str | None, feature_digest: str) -> Model:
     NoctuleError
         One line: no such model, files missing or changed, made for other features or a newer noctule.
     """
-    if name is None:
-        raise NoctuleError("no model is named: set model.name to a folder that `noctule export` made")
     folder = Path(name) if os.sep in name or (os.altsep and os.altsep in name) else ZOO / name
     manifest = read_manifest(folder, name)
     if manifest.feature_digest != feature_digest:
