@@ -82,4 +82,4 @@ def test_results_are_merged_compared_and_written(tmp_path: Path, capsys: pytest.
     report.print_comparison(slower, file)
     assert re.search(r"best run, x real time +400 +200 +0\.50", capsys.readouterr().out)
     page = report.markdown(slower, "make bench", Path("benchmarks/results/here.json"))
-    assert "| whole chain, best run | 200 x real time | >= 250 |" in page
+    assert "| whole chain with the network, best run | 200 x real time | >= 150 |" in page
