@@ -14,7 +14,14 @@ Results = dict[str, Any]
 BUSY = 0.5
 #: (group, key, what it is, unit, what issue or design asks for, larger is better)
 FIGURES: tuple[tuple[str, str, str, str, str, bool], ...] = (
-    ("chain", "times_real_time_best", "whole chain with the network, best run", "x real time", ">= 150", True),
+    (
+        "chain",
+        "times_real_time_best",
+        "whole chain with the network, best run",
+        "x real time",
+        ">= 150",
+        True,
+    ),
     ("chain", "times_real_time_median", "whole chain, median run", "x real time", "", True),
     ("chain", "times_real_time_cpu_best", "whole chain by CPU time, best run", "x real time", "", True),
     ("chain", "times_real_time_cpu_median", "whole chain by CPU time, median run", "x real time", "", True),
