@@ -194,6 +194,11 @@ def test_the_exported_model_tells_walks_from_fans_and_empty_rooms(
     assert min(found["walk"]) > max(found["fan"] + found["empty"]) + 1.0
 
 
+def test_weights_do_not_say_where_they_were_exported(model: Path) -> None:
+    for weights in model.glob("*.onnx"):
+        assert b".py" not in weights.read_bytes(), weights.name
+
+
 def test_int8_loses_nothing_that_matters(model: Path) -> None:
     manifest = load_model(str(model), FeatureSettings().digest()).manifest
     assert manifest.int8["logit_snr_db"] > 20.0
