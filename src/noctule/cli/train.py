@@ -36,7 +36,7 @@ def train(
         Path | None, typer.Option(metavar="RUNDIR", help="begin with the best weights of another run")
     ] = None,
     bfloat16: Annotated[
-        bool, typer.Option("--bfloat16", help="multiply in 16 bits: half as long where the processor can")
+        bool, typer.Option("--bfloat16", help="multiply in 16 bits: quicker where the processor can")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, or what PyTorch calls another one")] = "cpu",
 ) -> int:

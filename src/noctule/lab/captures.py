@@ -22,6 +22,8 @@ from noctule.simulate.pose import JOINT
 _PATTERNS = ("*.bvh", "*.amc", "*.amc.gz", "*.txt", "*.txt.gz")
 #: Shorter takes are no more than a step.
 LEAST_S = 1.5
+#: Where a take goes is looked at so often.
+STEP_S = 0.1
 #: Of how many takes one is kept for validation and test each.
 _HELD_OUT = 6
 
@@ -39,9 +41,6 @@ class Take:
         last = len(self.place_m) - 1
         ends = [min(round(one / STEP_S), last) for one in (from_s, from_s + for_s)]
         return float(np.linalg.norm(self.place_m[ends[1]] - self.place_m[ends[0]]))
-
-
-STEP_S = 0.1
 
 
 def split_of(file: Path) -> Split:

@@ -56,7 +56,7 @@ class TrainSettings:
     onset_weight : added to the weight of the first second of a motion: late is missed.
     rounded_from : from this share of the steps on, activations are rounded to 8 bits, so that the small
         processor's weights lose nothing.
-    bfloat16 : multiply in 16 bits; half as long on processors that can.
+    bfloat16 : multiply in 16 bits; quicker on processors that can.
     begun_with : SHA-256 of the weights (best.pt) that the run began with; empty: with random ones.
     """
 

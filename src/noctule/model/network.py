@@ -25,8 +25,6 @@ from torch.nn import functional
 
 #: Of the three logits: a human moves; if so, the body goes with it; something else moves.
 OUTPUTS = ("human", "major", "other")
-#: Of the scores that are made of them.
-SCORES = ("major", "minor", "other")
 #: Of the scalars fed with each frame.
 SCALARS = ("broadband_db", "carrier_snr_db", "valid_share")
 #: They saturate here, and so become this.
