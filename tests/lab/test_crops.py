@@ -31,7 +31,7 @@ def corpus_with(folder: Path, faults: dict[int, Fault], unheard: slice = slice(0
 def test_blocked_frames_are_left_out_and_a_long_gap_is_a_new_start(tmp_path: Path) -> None:
     faults = dict.fromkeys((*range(10, 14), *range(40, 55)), Fault.CARRIER_LOST)
     faults[60] = Fault.CLIPPED  # no reason to look away
-    store = open_store(corpus_with(tmp_path / "c", faults), "train", tmp_path / "store", HOP_S)
+    store = open_store([corpus_with(tmp_path / "c", faults)], "train", tmp_path / "store", HOP_S)
     assert [(one.scene, len(one), one.stratum) for one in store.segments] == [
         (0, 36, "walk"),
         (0, 45, "walk"),
@@ -41,7 +41,7 @@ def test_blocked_frames_are_left_out_and_a_long_gap_is_a_new_start(tmp_path: Pat
 
 def test_velocities_that_are_never_heard_are_known(tmp_path: Path) -> None:
     corpus = corpus_with(tmp_path / "c", {}, slice(200, 241))
-    store = open_store(corpus, "train", tmp_path / "store", HOP_S)
+    store = open_store([corpus], "train", tmp_path / "store", HOP_S)
     assert store.valid[0].tolist() == [True] * 200 + [False] * 41
     assert store.valid[1].all()
 
@@ -49,7 +49,7 @@ def test_velocities_that_are_never_heard_are_known(tmp_path: Path) -> None:
 def test_crops_hold_what_the_shard_holds(tmp_path: Path) -> None:
     corpus = corpus_with(tmp_path / "c", {})
     shard = next(corpus.read("train"))
-    store = open_store(corpus, "train", tmp_path / "store", HOP_S)
+    store = open_store([corpus], "train", tmp_path / "store", HOP_S)
     batch = cut(store, [(0, 30), (1, 90)], 40)
     assert np.array_equal(batch.power[0], shard.power[30:70])
     assert np.array_equal(batch.label[0] & MAJOR, shard.label[30:70] & MAJOR)
@@ -61,7 +61,7 @@ def test_crops_hold_what_the_shard_holds(tmp_path: Path) -> None:
 
 
 def test_crops_are_drawn_from_all_and_begin_cold_as_often_as_asked(tmp_path: Path) -> None:
-    store = open_store(corpus_with(tmp_path / "c", {}), "train", tmp_path / "store", HOP_S)
+    store = open_store([corpus_with(tmp_path / "c", {})], "train", tmp_path / "store", HOP_S)
     crops = draw_crops(store, 4000, 20, 0.25, np.random.default_rng(2))
     assert {number for number, _ in crops} == {0, 1}
     assert max(offset for _, offset in crops) == 80
@@ -71,7 +71,7 @@ def test_crops_are_drawn_from_all_and_begin_cold_as_often_as_asked(tmp_path: Pat
 
 def test_the_store_is_made_once_and_found_again(tmp_path: Path) -> None:
     corpus = corpus_with(tmp_path / "c", {})
-    open_store(corpus, "train", tmp_path / "store", HOP_S)
+    open_store([corpus], "train", tmp_path / "store", HOP_S)
     (tmp_path / "c" / "shard-00000.npz").unlink()
     again = open_unpacked(tmp_path / "store", "train", sha256_of(tmp_path / "c" / "manifest.json"))
     assert again.frames == 200
@@ -81,4 +81,4 @@ def test_the_store_is_made_once_and_found_again(tmp_path: Path) -> None:
 
 def test_an_empty_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoctuleError, match="no frames"):
-        open_store(corpus_with(tmp_path / "c", {}), "validation", tmp_path / "store", HOP_S)
+        open_store([corpus_with(tmp_path / "c", {})], "validation", tmp_path / "store", HOP_S)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from noctule.cli.dataset import dataset as dataset_command
 from noctule.lab.leaks import Windows, auc, ridge, room_identity, shared_scenes, shuffled_labels, windows_of
 from noctule.lab.shards import FORMAT, MAJOR, Corpus, Shard, Split, encode_power, write_manifest, write_shard
 
@@ -84,6 +85,17 @@ def test_scenes_in_two_splits(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     assert shared_scenes(corpus(tmp_path / "a")) == {}
     assert shared_scenes(corpus(tmp_path / "b", also_in_test=3)) == {("train", "test"): {3}}
+
+
+def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, also_in_test, status in ((tmp_path / "sound", None, 0), (tmp_path / "leaks", 3, 2)):
+        folder.mkdir()
+        corpus(folder, 3.0, also_in_test)
+        assert dataset_command(folder, leaks=True) == status
+        said = capsys.readouterr().out.splitlines()
+        assert said[0] == f"scenes in two splits: {status // 2}"
+        assert "from labels drawn by lot: 0.5" in said[1] or "from labels drawn by lot: 0.4" in said[1]
+        assert said[2].startswith("scenes named by their second half")
 
 
 def test_the_simple_models() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from noctule.lab.crops import PRESENT
+from noctule.lab.crops import APART, PRESENT
 from noctule.lab.operating import (
     PRESETS,
     Curve,
@@ -19,16 +19,16 @@ from noctule.lab.operating import (
     platt,
 )
 from noctule.lab.shards import MAJOR, MINOR
-from noctule.model.network import OUTPUTS
+from noctule.model.rules import OUTPUTS
 
 HOP_S = 0.048
 
 
 def scores(
-    logit: list[float] | np.ndarray, label: int | np.ndarray = 0, output: int = 0, goes_about: bool = False
+    logit: list[float] | np.ndarray, label: int | np.ndarray = 0, output: int = 0, apart: str = ""
 ) -> Scores:
     logit = np.asarray(logit, np.float32)
-    logits = np.full((len(logit), 3), -9.0, np.float32)
+    logits = np.full((len(logit), len(OUTPUTS)), -9.0, np.float32)
     logits[:, output] = logit
     starts = np.zeros(len(logit), bool)
     starts[0] = True
@@ -37,7 +37,7 @@ def scores(
         np.broadcast_to(np.asarray(label, np.uint8), len(logit)).copy(),
         np.ones(len(logit), bool),
         starts,
-        np.full(len(logit), goes_about),
+        np.full(len(logit), APART.index(apart), np.int32),
         np.zeros(len(logit), np.int32),
         ["all"],
         HOP_S,
@@ -56,12 +56,13 @@ def test_alarms_a_second_apart_are_two() -> None:
     assert alarms(scores([9.0] * 500)) == 1
 
 
-def test_pets_and_vacuums_are_told_by_themselves() -> None:
-    one = scores([*[-9.0] * 20, *[9.0] * 10, *[-9.0] * 20], goes_about=True)
+@pytest.mark.parametrize("who", APART[1:])
+def test_who_goes_about_is_told_apart(who: str) -> None:
+    one = scores([*[-9.0] * 20, *[9.0] * 10, *[-9.0] * 20], apart=who)
     assert one.empty_hours == 0.0
     rates = alarms_by_stratum(one, 0.0)
-    assert set(rates) == {"pets and vacuums"}
-    assert rates["pets and vacuums"] == pytest.approx(1 / (50 * HOP_S / 3600.0))
+    assert set(rates) == {who}
+    assert rates[who] == pytest.approx(1 / (50 * HOP_S / 3600.0))
 
 
 def test_who_is_there_is_no_false_alarm() -> None:
@@ -103,16 +104,23 @@ def test_rates_are_continued_as_a_straight_line() -> None:
     assert default == pytest.approx(-math.log(PRESETS["Moderately sensitive"][1]) / 2.0, abs=0.25)
 
 
-@pytest.mark.parametrize("output", ["human", "major"])
+@pytest.mark.parametrize("output", ["human", "major", "stays"])
 def test_probabilities_are_what_happens(output: str) -> None:
-    """Major motion is asked of humans who move, so its counterpart is minor motion, not nobody."""
+    """Each question is put where it is asked: of humans who move, or right after they have moved."""
     rng = np.random.default_rng(4)
     logit = rng.uniform(-4, 4, 50_000)
     happens = rng.random(50_000) < 1 / (1 + np.exp(-(0.7 * logit - 1.0)))
-    label = np.where(happens, MAJOR, MINOR if output == "major" else 0)
+    yes, no = {"human": (MAJOR, 0), "major": (MAJOR, MINOR), "stays": (PRESENT, 0)}[output]
+    label = np.where(happens, yes, no)
+    if output == "stays":  # moves in every other frame, so that all the others are asked
+        label = np.repeat(label[::2], 2)
+        logit = np.repeat(logit[::2], 2)
+        label[::2] = MAJOR | PRESENT
     slope, offset = platt(scores(logit, label, OUTPUTS.index(output)), output)
+    # of who stays as if as many left
+    expected = -1.0 - (math.log(happens.mean() / (1.0 - happens.mean())) if output == "stays" else 0.0)
     assert slope == pytest.approx(0.7, abs=0.05)
-    assert offset == pytest.approx(-1.0, abs=0.08)
+    assert offset == pytest.approx(expected, abs=0.08)
     careful, default, eager = knots_about(0.4, slope, offset)
     assert slope * default + offset == pytest.approx(math.log(0.4 / 0.6))
     assert careful - default == pytest.approx(default - eager)

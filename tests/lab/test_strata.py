@@ -12,6 +12,7 @@ from noctule.lab import strata
 from noctule.lab.labels import people_in
 from noctule.lab.strata import STRATA, draw, pick, split_of
 from noctule.simulate.ambient import SOUNDS
+from noctule.simulate.ambient.tones import PestRepeller
 from noctule.simulate.movers import MOVERS
 from noctule.simulate.movers.shakes import Bump
 from noctule.simulate.scenes import Scene
@@ -64,6 +65,22 @@ def test_every_sound_occurs_also_behind_walls() -> None:
     sounds = [part for scene in scenes for part in scene.sound]
     assert kinds(sounds) == registry(SOUNDS)
     assert {"open door", "drywall", "door", "brick"} < {one.through for one in sounds}
+
+
+def test_visitors_come_and_go() -> None:
+    for scene in drawn("visits", 8):
+        (person,) = people_in(scene)
+        inside = person.inside(np.arange(0.0, scene.duration_s, 0.1), scene.room.size_m)
+        assert not inside[0]
+        assert 0.1 < inside.mean() < 0.98
+        assert (np.diff(inside.astype(int)) == -1).any()
+
+
+def test_some_repellers_sweep_about_the_carrier() -> None:
+    scenes = drawn("transients", 60)
+    pairs = [(one, scene) for scene in scenes for one in scene.sound if isinstance(one, PestRepeller)]
+    here = [abs(one.frequency_hz - scene.carrier_hz) < strata.NEAR_HZ for one, scene in pairs]
+    assert 0.2 < np.mean(here) < 0.8
 
 
 @pytest.mark.parametrize("name", NOBODY)
@@ -159,6 +176,6 @@ def test_no_device_stands_in_furniture() -> None:
 
 
 def test_an_unknown_stratum_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(NoctuleError, match=r"there is no stratum 'poeple'; there are people, past_fans"):
+    with pytest.raises(NoctuleError, match=r"there is no stratum 'poeple'; there are people, visits"):
         strata.choose(["poeple"])
     assert [one.name for one in strata.choose(["empty", "people"])] == ["people", "empty"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from noctule.core.settings import FeatureSettings
 from noctule.lab.shards import (
     FORMAT,
     MAJOR,
@@ -92,5 +93,12 @@ def write_tiny_corpus(folder: Path, each: int = 6, frames: int = 250, seed: int 
         file = folder / f"shard-{number:05d}.npz"
         write_shard(file, shard_of(list(KINDS) * count, frames, split, rng))
         listed.append({"file": file.name, "split": split, "sha256": sha256_of(file)})
-    write_manifest(folder, {"format": FORMAT, "complete": True, "shards": listed})
+    features = {"digest": FeatureSettings().digest()}
+    about = {
+        "command": "tiny",
+        "features": features,
+        "takes": [],
+        "totals": {"hours": {"train": dict.fromkeys(KINDS, 0.1)}},
+    }
+    write_manifest(folder, {"format": FORMAT, "complete": True, "shards": listed} | about)
     return folder

@@ -48,6 +48,7 @@ def test_what_was_written_is_read(folder: Path) -> None:
         (lambda folder: with_manifest(folder, extra=1), "extra"),
         (lambda folder: with_manifest(folder, feature_digest="0123"), "trained on other features"),
         (lambda folder: with_manifest(folder, minimum_noctule="99.0.1"), "needs noctule 99.0.1"),
+        (lambda folder: with_manifest(folder, outputs=["human", "major"]), "answers human, major"),
         (lambda folder: with_manifest(folder, files={}), "no float weights"),
     ],
 )

@@ -10,7 +10,8 @@ import torch
 import noctule
 from noctule.core.settings import FeatureSettings
 from noctule.lab.export_onnx import ScoreMap, export_onnx
-from noctule.model.network import OUTPUTS, MotionNetwork, count_macs, count_parameters
+from noctule.model.network import MotionNetwork, count_macs, count_parameters
+from noctule.model.rules import OUTPUTS
 from noctule.model.zoo import Model, write_model_folder
 
 CARD = "# untrained\n"
@@ -48,5 +49,5 @@ def about(**changes: Any) -> dict[str, Any]:
 def write_tiny_model(folder: Path, default: float = -30.0) -> Model:
     """`default`: the logit that becomes a score of one half. Far below what comes out: all is motion."""
     weights = folder.with_name("network.onnx")
-    export_onnx(untrained(), [ScoreMap(default + 1.0, default, default - 1.0)] * 3, weights)
+    export_onnx(untrained(), [ScoreMap(default + 1.0, default, default - 1.0)] * len(OUTPUTS), weights)
     return write_model_folder(folder, about(), {"float": weights}, CARD)

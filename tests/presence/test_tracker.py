@@ -101,6 +101,70 @@ def test_silence_becomes_nobody_after_exactly_the_off_latency() -> None:
     assert present[-1] == 8 + 5 * 32 - 1
 
 
+def after_a_walk(stays: list[float], settled_s: float = 60.0) -> tuple[float, list[TrackerState]]:
+    """How long presence lasts after major motion, while the detector says this of whoever made it."""
+    tracker = PresenceTracker(settings(settled_off_latency_s=settled_s))
+    walk = scores([NONE] + [MAJOR] * 32)
+    quiet = [
+        dataclasses.replace(one, score_stays=stays[min(i, len(stays) - 1)])
+        for i, one in enumerate(scores([NONE] * 32 * 70, start_s=33 * HOP_S))
+    ]
+    states = run(tracker, walk + quiet)[33:]
+    return sum(state.presence for state in states) * HOP_S, states
+
+
+def test_who_stays_is_held_longer_than_who_goes() -> None:
+    gone_s, _ = after_a_walk([0.2])
+    stayed_s, states = after_a_walk([0.8])
+    assert (gone_s, stayed_s) == (5.0 - HOP_S, 60.0 - HOP_S)
+    assert states[32 * 30].reason == "held: major motion 30 s ago, whoever it was seems to have stayed"
+    never_shorter_s, _ = after_a_walk([0.8], settled_s=5.0)
+    assert never_shorter_s == 5.0 - HOP_S
+
+
+def test_whether_somebody_stays_is_the_mean_of_the_first_seconds() -> None:
+    wavering = [0.9 if i % 3 else 0.1 for i in range(128)]  # 4 s
+    assert after_a_walk([*wavering, 0.0])[0] == 60.0 - HOP_S
+    assert after_a_walk([*[0.1] * 128, 1.0])[0] == 5.0 - HOP_S
+    assert after_a_walk([math.nan])[0] == 5.0 - HOP_S
+
+
+def test_a_flicker_does_not_ask_again_who_stays() -> None:
+    tracker = PresenceTracker(settings(settled_off_latency_s=60.0))
+    run(tracker, scores([NONE] + [MAJOR] * 32))
+    stays = [dataclasses.replace(one, score_stays=0.9) for one in scores([NONE] * 160, start_s=33 * HOP_S)]
+    run(tracker, stays)
+    later = scores([MINOR, MINOR] + [NONE] * 32 * 30, start_s=193 * HOP_S)
+    assert run(tracker, later)[-1].presence
+    lasting = scores([MINOR] * 10 + [NONE] * 32 * 30, start_s=later[-1].time_s + HOP_S)
+    assert not run(tracker, lasting)[-1].presence
+
+
+def test_flickers_do_not_keep_a_room_settled_for_ever() -> None:
+    tracker = PresenceTracker(settings(settled_off_latency_s=60.0))
+    walk = scores([NONE] + [MAJOR] * 32)
+    flicker = scores([*[NONE] * 32 * 8, MINOR] * 10, start_s=33 * HOP_S)
+    states = run(tracker, walk + [dataclasses.replace(one, score_stays=0.9) for one in flicker])[33:]
+    assert sum(state.presence for state in states) * HOP_S == pytest.approx(60.0, abs=6.0)
+
+
+def test_an_outage_closes_the_question_and_keeps_the_answer() -> None:
+    tracker = PresenceTracker(settings(settled_off_latency_s=60.0))
+    run(tracker, scores([NONE] + [MAJOR] * 32))
+    run(
+        tracker,
+        [dataclasses.replace(one, score_stays=0.9) for one in scores([NONE] * 32, start_s=33 * HOP_S)],
+    )
+    out = [
+        dataclasses.replace(one, fault=Fault.CARRIER_LOST) for one in scores([NONE] * 64, start_s=65 * HOP_S)
+    ]
+    run(tracker, out)
+    cold = [
+        dataclasses.replace(one, score_stays=0.0) for one in scores([NONE] * 32 * 20, start_s=129 * HOP_S)
+    ]
+    assert run(tracker, cold)[-1].presence
+
+
 def test_hold_outlasts_the_off_latency() -> None:
     states = run(PresenceTracker(settings(hold_s=8.0)), scores([NONE] + [MAJOR] * 8 + [NONE] * 300))
     assert [i for i, state in enumerate(states) if state.presence][-1] == 8 + 8 * 32 - 1

@@ -114,8 +114,8 @@ def test_curtain_hangs_from_its_rail_and_shines_where_it_looks() -> None:
     curtain = Curtain(position_m=(2.0, 1.0, 1.0), heading_deg=180.0, swing_m=0.1, strength=1.0)
     mover = curtain.mover(np.random.default_rng(0))
     seen = mover.scatterers(np.arange(0.0, 100.0, 0.05), VIEW)
-    swing = np.ptp(seen.position_m[:, :, 0], axis=0).reshape(3, 4).mean(1)
-    assert swing[0] < 0.2 * swing[2]
+    swing = np.ptp(seen.position_m[:, :, 0], axis=0).reshape(4, 5).mean(1)
+    assert swing[0] < 0.2 * swing[3]
     edge = mover.scatterers(np.arange(0.0, 100.0, 0.05), np.array([2.0, 5.0, 1.0]))
     assert np.square(seen.strength).sum() > 6.0 * np.square(edge.strength).sum()
 

@@ -20,7 +20,7 @@ HOW_TO = ROOT / "docs" / "how-to" / "simulate-a-room.md"
 PROMISED: dict[str, tuple[set[str], set[str]]] = {
     "broken_hardware": ({"none", "minor", "major"}, {"bump"}),
     "cat_and_vacuum": ({"none"}, {"cat", "robot vacuum"}),
-    "curtain_at_20_khz": ({"none"}, {"curtain", "plant", "door"}),
+    "curtain_at_20_khz": ({"none"}, {"curtain", "plant", "door", "spinner"}),
     "music_while_walking": ({"none", "minor", "major"}, {"lamp", "keys", "music"}),
     "next_room": ({"none"}, {"footsteps", "speech", "pest repeller", "second device"}),
     "reading_with_fan": ({"none", "minor", "major"}, {"fan"}),

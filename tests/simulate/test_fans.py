@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from noctule.simulate.movers.fans import FANS, CeilingFan, Fan, FloorFan
+from noctule.simulate.movers.spinners import SPINNERS
 from noctule.simulate.parts import FloatArray, Mover, Space
 
 VIEW = np.array([0.0, 0.0, 1.0])
@@ -61,11 +62,11 @@ def test_unequal_blades_leave_lines_at_every_turn_too() -> None:
     assert 1e-4 < power[turn & ~blade].sum() / power.sum() < 0.9
 
 
-@pytest.mark.parametrize("kind", FANS)
+@pytest.mark.parametrize("kind", [*FANS, *SPINNERS])
 def test_blades_go_nowhere_and_no_faster_than_said(kind: type[Fan]) -> None:
     for seed in range(8):
         fan = kind.draw(np.random.default_rng(seed), Space((5.0, 4.0, 2.6), (0.3, 2.0, 1.0)))
-        fan = fan.model_copy(update={"from_s": 0.0, "to_s": None, "swing_deg": 0.0})
+        fan = fan.model_copy(update={"from_s": 0.0, "to_s": None, "swing_deg": 0.0, "speed_steps": ()})
         mover = fan.mover(np.random.default_rng(seed))
         time_s = np.arange(0.0, 60.0 / fan.rpm * 30, 60.0 / fan.rpm / 200.0)
         at = mover.scatterers(time_s, VIEW).position_m

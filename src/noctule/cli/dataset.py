@@ -46,20 +46,24 @@ def dataset(
     check: Annotated[
         bool, typer.Option("--check", help="compare checksums and say what the corpus holds")
     ] = False,
+    leaks: Annotated[
+        bool, typer.Option("--leaks", help="does it tell what it must not? Shuffled labels, rooms, splits")
+    ] = False,
 ) -> int:
     """Build a corpus of simulated rooms, or check one.
 
     Interrupted, the same command goes on where it stopped. Exit status: 0 built or sound, 2 impossible,
-    damaged, or more than 1 % of the scenes failed.
+    damaged, more than 1 % of the scenes failed, or it leaks.
     """
     from noctule.lab.corpus import build_corpus
     from noctule.lab.shards import Corpus
 
-    if check:
+    if check or leaks:
         corpus = Corpus(out)
-        corpus.verify()
-        _print_tables(corpus)
-        return 0
+        if check:
+            corpus.verify()
+            _print_tables(corpus)
+        return _print_leaks(corpus) if leaks else 0
     if hours is None:
         raise NoctuleError("say how much: --hours H (or --check what is there)")
     with _progress() as tell:
@@ -120,6 +124,25 @@ def _print_tables(corpus: Corpus) -> None:
     console.print(_hours_table("stratum", manifest["totals"]["hours"]))
     console.print(_hours_table("cause", manifest["totals"]["hours_of_cause"], total=False))
     console.print(_frames_table(manifest["totals"]["frames"]))
+
+
+def _print_leaks(corpus: Corpus) -> int:
+    """What simple models find that they must not; 2 where it is more than chance."""
+    from noctule.lab.leaks import room_identity, shared_scenes, shuffled_labels, windows_of
+
+    shared = shared_scenes(corpus)
+    learnt, asked = windows_of(corpus, "train"), windows_of(corpus, "validation")
+    if not len(learnt.scene) or not len(asked.scene):
+        raise NoctuleError(f"{corpus.folder}: --leaks needs scenes to learn from and for validation")
+    lots, rooms = shuffled_labels(learnt, asked), room_identity(asked)
+    print(
+        f"scenes in two splits: {sum(len(one) for one in shared.values())}\n"
+        f"area under the curve of major motion in other scenes, learnt from true labels: {lots.true:.3f}; "
+        f"from labels drawn by lot: {lots.shuffled.mean():.3f} (0.5 is chance)\n"
+        f"scenes named by their second half, while nobody moves: {100 * rooms.right:.0f} % of {rooms.scenes} "
+        f"(chance {100 * rooms.chance:.0f} %): so much a split by windows would tell"
+    )
+    return 2 if shared or lots.leaks else 0
 
 
 def _hours_table(name: str, hours: dict[str, dict[str, float]], total: bool = True) -> Any:

@@ -22,7 +22,9 @@ _SAY_EVERY_S = 60.0
 
 
 def train(
-    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="folder that `noctule dataset` wrote")],
+    corpora: Annotated[
+        list[Path], typer.Argument(metavar="CORPUS", help="folders that `noctule dataset` wrote")
+    ],
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="RUNDIR", help="folder of the run: checkpoints and metrics")
     ],
@@ -33,7 +35,8 @@ def train(
     learning_rate: Annotated[float, typer.Option(min=1e-6, max=1.0)] = 2e-3,
     threads: Annotated[int, typer.Option(min=1, max=256, help="cores to use")] = 2,
     begin_with: Annotated[
-        Path | None, typer.Option(metavar="RUNDIR", help="begin with the best weights of another run")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="begin with the weights of another run, or of a model"),
     ] = None,
     bfloat16: Annotated[
         bool, typer.Option("--bfloat16", help="multiply in 16 bits: quicker where the processor can")
@@ -60,7 +63,7 @@ def train(
         bfloat16=bfloat16,
     )
     with _shown() as progress:
-        trainer = Trainer(Corpus(corpus), out, settings, resume, begin_with)
+        trainer = Trainer([Corpus(one) for one in corpora], out, settings, resume, begin_with)
         trainer.run(progress, lambda line: print(line, flush=True))
     print(f"saved {out}; next: noctule export {out} -o MODEL")
     return 0

@@ -7,6 +7,7 @@ The block owns its arrays: nobody writes into them after it was made.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Literal
@@ -115,7 +116,11 @@ class FeatureBlock:
 
 @dataclass(frozen=True, slots=True)
 class MotionScore:
-    """What a detector says of one frame: scores 0..1, and the mean radial velocity it saw."""
+    """What a detector says of one frame: scores 0..1, and the mean radial velocity it saw.
+
+    score_stays : asked right after a motion: whoever made it is still here (0.5: as likely as not). NaN: the
+        detector does not know.
+    """
 
     time_s: float
     score_major: float
@@ -123,6 +128,7 @@ class MotionScore:
     radial_velocity_mps: float = 0.0
     fault: Fault = Fault(0)
     why: str = ""
+    score_stays: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,12 @@ class PresenceSettings(_Section):
         3.0, ge=0.5, le=60.0, description="minor motion alone must last so long; at least on_latency_s"
     )
     off_latency_s: float = Field(10.0, ge=5.0, le=7200.0, description="silence before nobody is there")
+    settled_off_latency_s: float = Field(
+        120.0,
+        ge=5.0,
+        le=7200.0,
+        description="the same where whoever moved last seems to have stayed; only the network can tell",
+    )
     hold_s: float = Field(2.0, ge=0.0, le=60.0, description="presence lasts at least so long")
 
 
@@ -107,10 +113,10 @@ class ModelSettings(_Section):
     """What turns features into scores."""
 
     detector: Literal["cfar", "network"] = Field(
-        "cfar", description="model-free (cfar), or the trained network of `name`"
+        "network", description="the trained network of `name`, or model-free (cfar)"
     )
     name: str = Field(
-        "people-1",
+        "people-2",
         min_length=1,
         description="a model that comes with noctule, or the path of a folder that `noctule export` made",
     )

@@ -25,6 +25,7 @@ from noctule.simulate.movers.fans import FANS, CeilingFan, DeskFan, FloorFan
 from noctule.simulate.movers.machines import Hvac, RobotVacuum
 from noctule.simulate.movers.pets import PETS
 from noctule.simulate.movers.shakes import SHAKES
+from noctule.simulate.movers.spinners import Spinner
 from noctule.simulate.parts import MoverPart, SoundPart, Space, generator
 from noctule.simulate.person import Person
 from noctule.simulate.pose import Action
@@ -32,14 +33,24 @@ from noctule.simulate.programme import Programme
 from noctule.simulate.room import Room
 from noctule.simulate.sampler import draw_scene, until_possible
 from noctule.simulate.scenes import Scene
-from noctule.simulate.seated import Drink, OpenFolder, Sit, SitDown, Telephone, TurnPages, Type, Work
+from noctule.simulate.seated import (
+    Drink,
+    OpenFolder,
+    Sit,
+    SitDown,
+    StandUp,
+    Telephone,
+    TurnPages,
+    Type,
+    Work,
+)
 from noctule.simulate.unit import Unit
 from noctule.simulate.walking import Stand, Turn, Walk
 
 Purpose = Literal["test", "validation"]
 
 #: Rises with every change of what is asked: runs of two versions are not put together.
-VERSION = 2
+VERSION = 3
 Point = tuple[float, float]
 
 #: Seeds from here on belong to measurement; scenes that train have seeds of 48 bits.
@@ -354,6 +365,27 @@ def _still(rng: np.random.Generator, number: int, family: Family) -> Parts:
     return Parts(130.0, room, device, f"{range_m:g} m", {"person": (_sitter(rng, space, range_m, does),)})
 
 
+def _visits(rng: np.random.Generator, number: int, family: Family) -> Parts:
+    """Comes in through a side wall, stays a while, and goes for good."""
+    range_m = 1.0 + number % 4
+    room, device, space = _stage(rng, family, range_m + 1.6)
+    _, width, _ = space.size_m
+    door_x = rng.uniform(0.4, 0.8) * space.size_m[0]
+    inside, outside = (door_x, 0.5), (door_x, -rng.uniform(2.0, 3.0))
+    if rng.random() < 0.5:
+        inside, outside = (door_x, width - 0.5), (door_x, width - outside[1])
+    there = _spot(rng, space, range_m)
+    sits = number // 4 % 2 == 1
+    stays: tuple[Action, ...] = (Stand(for_s=rng.uniform(1.0, 6.0)),)
+    if sits:
+        stays = (SitDown.draw(rng), Work(for_s=rng.uniform(20.0, 40.0), pause_s=8.0), StandUp.draw(rng))
+    walk = {"speed_mps": rng.uniform(0.8, 1.4)}
+    comes, goes = Walk(to=(inside, there), **walk), Walk(to=(inside, outside), **walk)
+    does = (Stand(for_s=3.0), comes, *stays, goes, Stand(for_s=150.0))
+    person = Person(body=Body.draw(rng), start=outside, heading_deg=_heading(outside, inside), does=does)
+    return Parts(200.0, room, device, "sits a while" if sits else "walks through", {"person": (person,)})
+
+
 def _everyday(rng: np.random.Generator, number: int, family: Family) -> Parts:
     raise AssertionError("drawn as it is")
 
@@ -392,6 +424,11 @@ def _oscillating(rng: np.random.Generator, space: Space) -> MoverPart:
 def _draughty(rng: np.random.Generator, space: Space) -> MoverPart:
     kind = (Blind, Plant, Lamp, Door)[rng.integers(4)]
     return _always(kind.draw(rng, space))
+
+
+def _storm(rng: np.random.Generator, space: Space) -> MoverPart:
+    update = {"strength": 1.0, "swing_m": rng.uniform(0.1, 0.3), "flutter_hz": rng.uniform(0.6, 3.0)}
+    return _always(Curtain.draw(rng, space)).model_copy(update=update)
 
 
 def _pet(rng: np.random.Generator, space: Space) -> MoverPart:
@@ -526,5 +563,8 @@ SETS: dict[str, SceneSet] = {
         SceneSet("next_room", "People behind a wall", _next_room, negative=True),
         SceneSet("faults", "Gain, lost samples, microphones", _faults, negative=True),
         SceneSet("music", "The loudspeaker plays", _music, negative=True),
+        SceneSet("spinner", "What turns and is no fan", _alone("spinner", _running(Spinner)), negative=True),
+        SceneSet("storm", "A curtain in a storm", _alone("storm", _storm), negative=True),
+        SceneSet("visits", "Who comes, stays a while and goes", _visits),
     )
 }

@@ -211,7 +211,7 @@ def build_corpus(
     wanted = _chosen(splits)
     captures = Path(captures) if captures else None
     takes = [take.file.name for split in SPLITS for take in takes_in(captures, split)] if captures else []
-    manifest = _opened(folder, hours, seed, names, wanted, sorted(takes))
+    manifest = _opened(folder, hours, seed, names, wanted, sorted(takes), real is not None)
     plans = plan_shards(hours, seed, names, wanted, captures)
     board = _Board(folder, manifest, plans, tell or _say)
     board.known(_finished(folder, plans, manifest))
@@ -236,7 +236,13 @@ def _chosen(splits: Iterable[str] | None) -> list[Split]:
 
 
 def _opened(
-    folder: Path, hours: float, seed: int, names: list[str], splits: list[Split], takes: list[str]
+    folder: Path,
+    hours: float,
+    seed: int,
+    names: list[str],
+    splits: list[Split],
+    takes: list[str],
+    real: bool,
 ) -> dict[str, Any]:
     """The manifest of the folder, new or as it was left."""
     fresh = {
@@ -245,7 +251,8 @@ def _opened(
         "command": f"noctule dataset OUT --hours {hours:g} --seed {seed}"
         + "".join(f" --only {name}" for name in names if len(names) < len(mixture.STRATA))
         + "".join(f" --split {name}" for name in splits if len(splits) < len(SPLITS))
-        + (" --captures FOLDER" if takes else ""),
+        + (" --captures FOLDER" if takes else "")
+        + (" --real FOLDER" if real else ""),
         "noctule": noctule.__version__,
         "seed": seed,
         "hours_asked": hours,

@@ -7,12 +7,12 @@ left out, and a stretch ends where the detector would start anew: what is learnt
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from noctule.core.errors import NoctuleError
-from noctule.lab.labels import GOES_ABOUT
-from noctule.lab.shards import LOWEST_DB, MANIFEST, STEP_DB, Corpus, Shard, Split
+from noctule.lab.labels import GOES_ABOUT, NEXT_ROOM
+from noctule.lab.shards import LOWEST_DB, STEP_DB, Corpus, Shard, Split, digest_of
 from noctule.model.rules import NOT_JUDGED, RESET_AFTER_S
 
 #: A bin that stands at 0 dB all the time is one that this carrier and rate cannot carry.
@@ -30,8 +30,11 @@ ZERO_DB = round(-LOWEST_DB / STEP_DB)
 PRESENT = 8
 #: A fifth bit, of a batch: a pet or a vacuum is in the scene.
 GOES_ABOUT_HERE = 16
+#: What a scene's false alarms are told apart for: thresholds do not hang on who goes about as people do.
+PETS = "pets and vacuums"
+APART = ("", PETS, NEXT_ROOM)
 #: A store of another layout is unpacked anew.
-_LAYOUT = 2
+_LAYOUT = 3
 #: Kinds of scenes with few hours of which much is asked: so much oftener than their hours.
 _OFTENER = {"close_by": 2.5, "cold_starts": 2.0}
 _INDEX = "segments.json"
@@ -46,14 +49,14 @@ _ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
 class Segment:
     """Frames that the network sees in one go from a cold start: `first` to `stop` in the store.
 
-    goes_about : a pet or a vacuum is in the scene.
+    apart : one of `APART`, by who is in the scene.
     """
 
     first: int
     stop: int
     scene: int
     stratum: str
-    goes_about: bool
+    apart: str
 
     def __len__(self) -> int:
         return self.stop - self.first
@@ -95,26 +98,26 @@ class Batch:
     segment: npt.NDArray[np.intp]
 
 
-def open_store(corpus: Corpus, split: Split, folder: Path, hop_s: float) -> Store:
-    """The store of a split under `folder`; unpacked now where it is missing or of another corpus.
+def open_store(corpora: Sequence[Corpus], split: Split, folder: Path, hop_s: float) -> Store:
+    """The store of a split of some corpora under `folder`; unpacked now where it is missing or of others.
 
     Raises
     ------
     NoctuleError
         The split holds no frames, a shard is damaged, or the disk is full.
     """
-    digest = hashlib.sha256((corpus.folder / MANIFEST).read_bytes()).hexdigest()
+    digest = digest_of(corpora)
     place = _place(folder, split, digest)
     if not (place / _INDEX).is_file():
         try:
-            _unpack(corpus, split, place, hop_s)
+            _unpack(corpora, split, place, hop_s)
         except OSError as error:
             raise NoctuleError(f"{place}: cannot be written: {error.strerror}") from None
     return open_unpacked(folder, split, digest)
 
 
 def open_unpacked(folder: Path, split: Split, digest: str) -> Store:
-    """The store of a corpus that was unpacked before; `digest` is the SHA-256 of its manifest.
+    """The store of corpora that were unpacked before; `digest` is theirs, see `digest_of`.
 
     Raises
     ------
@@ -144,23 +147,22 @@ def _arrays(bins: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
     return {"power": (np.uint8, (bins,)), **_ARRAYS}
 
 
-def _unpack(corpus: Corpus, split: Split, place: Path, hop_s: float) -> None:
+def _unpack(corpora: Sequence[Corpus], split: Split, place: Path, hop_s: float) -> None:
     part = place.with_name(place.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     frames, bins, scenes, segments, valid = 0, 0, 0, [], []
     files = {name: (part / name).open("wb") for name in _arrays(0)}
     try:
-        for shard in corpus.read(split):
+        for shard in chain.from_iterable(corpus.read(split) for corpus in corpora):
             for scene, kept in _stretches(shard, hop_s):
                 _append(files, shard, kept)
                 bins = shard.power.shape[1]
                 usable = (shard.power[kept] != ZERO_DB).any(axis=0)
                 valid.append(usable if usable.any() else np.ones(bins, bool))
                 about = shard.scenes[scene]
-                goes_about = not GOES_ABOUT.isdisjoint(about.get("causes", ()))
                 stratum = str(about.get("stratum", ""))
-                segments.append((frames, frames + len(kept), scenes + scene, stratum, goes_about))
+                segments.append((frames, frames + len(kept), scenes + scene, stratum, _apart(about)))
                 frames += len(kept)
             scenes += len(shard.scenes)
     finally:
@@ -171,6 +173,11 @@ def _unpack(corpus: Corpus, split: Split, place: Path, hop_s: float) -> None:
     (part / _INDEX).write_text(json.dumps(index))
     shutil.rmtree(place, ignore_errors=True)
     os.replace(part, place)
+
+
+def _apart(about: dict[str, Any]) -> str:
+    causes = set(about.get("causes", ()))
+    return PETS if causes & GOES_ABOUT else NEXT_ROOM if NEXT_ROOM in causes else ""
 
 
 def _append(files: dict[str, Any], shard: Shard, kept: npt.NDArray[np.intp]) -> None:
@@ -213,7 +220,8 @@ def cut(store: Store, crops: list[tuple[int, int]], frames: int) -> Batch:
         here = min(frames, len(segment) - offset)
         weight[i, :here] = store.weight[segment.first + offset :][:here]
     which = np.array([number for number, _ in crops])
-    goes_about = np.array([GOES_ABOUT_HERE * store.segments[n].goes_about for n in which], dtype=np.uint8)
+    pets = np.array([store.segments[n].apart == PETS for n in which])
+    goes_about = np.where(pets, GOES_ABOUT_HERE, 0).astype(np.uint8)
     return Batch(
         power=store.power[rows],
         scalars=store.scalars[rows],

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from noctule.model.network import OUTPUTS, SCALARS, Memory, MotionNetwork
+from noctule.model.network import SCALARS, Memory, MotionNetwork
+from noctule.model.rules import OUTPUTS
 
 #: Older runtimes of noctule's dependency range know it.
 OPSET = 18
@@ -58,8 +59,8 @@ class ExportedStep(nn.Module):
     ) -> tuple[Tensor, ...]:
         logits, memory = self.network.step(power_db, scalars, Memory(means, frames, list(history)))
         mapped = functional.prelu((logits - self.default) * self.above, self.ratio)
-        human, major, other = torch.sigmoid(mapped).split(1, dim=1)
-        scores = torch.cat([torch.minimum(human, major), human, other], dim=1)
+        human, major, other, stays = torch.sigmoid(mapped).split(1, dim=1)
+        scores = torch.cat([torch.minimum(human, major), human, other, stays], dim=1)
         return (scores, logits, memory.means, memory.frames, *memory.history)
 
 

@@ -30,6 +30,8 @@ _GRID_S = 0.02
 #: Things that go about the room by themselves, as people do: what they cost is told, thresholds do not
 #: hang on it.
 GOES_ABOUT = frozenset({*(kind.label for kind in PETS), RobotVacuum.label})
+#: Cause of people who never come in.
+NEXT_ROOM = "next room"
 _BITS = {"none": 0, "minor": MINOR, "major": MAJOR}
 
 
@@ -108,7 +110,7 @@ def causes(scene: Scene, people: int) -> list[str]:
     fans = [one for one in scene.mover if isinstance(one, Fan)]
     found += ["ceiling fan" for one in fans if isinstance(one, CeilingFan)]
     found += ["oscillating fan" for one in fans if one.swing_deg > 0.0]
-    found += ["next room"] if len(scene.person) > people else []
+    found += [NEXT_ROOM] if len(scene.person) > people else []
     return sorted(set(found))
 
 

@@ -32,7 +32,7 @@ WITHIN_S = 1.0
 TAIL_S = 1.0
 #: Alarms closer together than this are one.
 DEAD_S = 1.0
-#: Whoever has left is still there for as long as the tracker takes to notice.
+#: Whoever has left may still be there for so long: the off latency and a little.
 LEFT_S = 12.0
 _MOTION = {"none": 0, "minor": 1, "major": 2}
 

@@ -13,15 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from noctule.lab.crops import PRESENT
+from noctule.lab.crops import APART, PRESENT
 from noctule.lab.shards import MAJOR, MINOR, OTHER
-from noctule.model.network import OUTPUTS
+from noctule.model.rules import OUTPUTS
+from noctule.presence.tracker import STAYS_ASKED_S
 
 FloatArray = npt.NDArray[np.float64]
 
-#: Name -> (trigger sensitivity, false alarms an hour that it may cost in the validation scenes).
+#: Name -> (trigger sensitivity, false alarms an hour of provocation that it may cost in validation scenes).
 PRESETS: dict[str, tuple[float, float]] = {
-    "Slightly sensitive": (0.25, 2.0),
+    "Slightly sensitive": (0.25, 4.0),
     "Moderately sensitive": (0.5, 20.0),
     "Very sensitive": (0.75, 60.0),
 }
@@ -40,16 +41,15 @@ _GRID = 96
 class Scores:
     """Logits of whole segments one after the other, and the truth.
 
-    logits : (frames, 3). label : (frames,) bits. weight : (frames,) bool. starts : (frames,) bool, first
-    frame of a segment. goes_about : (frames,) bool, a pet or a vacuum is in the scene. stratum : (frames,)
-    index into `strata`.
+    logits : (frames, outputs). label : (frames,) bits. weight : (frames,) bool. starts : (frames,) bool,
+    first frame of a segment. apart : (frames,) index into `APART`. stratum : (frames,) index into `strata`.
     """
 
     logits: npt.NDArray[np.float32]
     label: npt.NDArray[np.uint8]
     weight: npt.NDArray[np.bool_]
     starts: npt.NDArray[np.bool_]
-    goes_about: npt.NDArray[np.bool_]
+    apart: npt.NDArray[np.int32]
     stratum: npt.NDArray[np.int32]
     strata: list[str]
     hop_s: float
@@ -58,9 +58,9 @@ class Scores:
     def empty(self) -> npt.NDArray[np.bool_]:
         """Frames with nobody inside, for certain: who sits still and is found to move is no false alarm.
 
-        Without pets and vacuums: they go about as people do.
+        Without pets, vacuums and people next door: they go about as people do.
         """
-        return self.without_people & ~self.goes_about
+        return np.asarray(self.without_people & (self.apart == 0))
 
     @property
     def without_people(self) -> npt.NDArray[np.bool_]:
@@ -146,12 +146,13 @@ def curve_of(scores: Scores) -> Curve:
 
 
 def alarms_by_stratum(scores: Scores, threshold: float) -> dict[str, float]:
-    """False alarms an hour of each stratum at a threshold, and of pets and vacuums by themselves."""
+    """False alarms an hour of each stratum at a threshold, and of those `APART` by themselves."""
     logit = np.ascontiguousarray(scores.logits[:, HUMAN])
     dead = round(DEAD_S / scores.hop_s)
     rates = {}
     parts = {name: scores.empty & (scores.stratum == n) for n, name in enumerate(scores.strata)}
-    for name, here in (parts | {"pets and vacuums": scores.without_people & scores.goes_about}).items():
+    parts |= {name: scores.without_people & (scores.apart == n) for n, name in enumerate(APART) if n}
+    for name, here in parts.items():
         hours = float(here.sum()) * scores.hop_s / 3600.0
         if hours > 0:
             rates[name] = _count_alarms(logit, here, scores.starts, threshold, dead) / hours
@@ -192,26 +193,50 @@ def _share_of_onsets(logit, moving, starts, threshold, within):  # type: ignore[
 def platt(scores: Scores, output: str) -> tuple[float, float]:
     """Slope and offset that turn a logit into a probability (Platt 1999), by Newton's method.
 
-    The one of major motion is that of a human who moves.
+    The one of major motion is that of a human who moves; the one of staying that of the seconds after a
+    motion, with as much weight on who left as on who stayed: otherwise rare departures would be held.
     """
     moving = (scores.label & (MAJOR | MINOR)) != 0
-    truth = {"human": moving, "major": scores.label & MAJOR != 0, "other": scores.label & OTHER != 0}[output]
-    asked = scores.weight & moving if output == "major" else scores.weight
+    truth = {
+        "human": moving,
+        "major": scores.label & MAJOR != 0,
+        "other": scores.label & OTHER != 0,
+        "stays": scores.label & PRESENT != 0,
+    }[output]
+    asked = scores.weight.copy()
+    if output == "major":
+        asked &= moving
+    elif output == "stays":
+        asked &= _just_after(moving, scores.starts, round(STAYS_ASKED_S / scores.hop_s))
     x = scores.logits[asked, OUTPUTS.index(output)].astype(float)
     y = truth[asked].astype(float)
     if len(np.unique(y)) < 2:
         return 1.0, 0.0
+    weight = np.ones(len(y))
+    if output == "stays":
+        weight = np.where(y > 0.5, 0.5 / y.mean(), 0.5 / (1.0 - y.mean()))
     rows = np.stack([x, np.ones_like(x)], axis=1)
     solution = np.array([1.0, 0.0])
     for _ in range(30):
         p = 1.0 / (1.0 + np.exp(-np.clip(rows @ solution, -40.0, 40.0)))
-        gradient = rows.T @ (p - y) + 1e-3 * (solution - [1.0, 0.0]) * len(x)
-        hessian = (rows * (p * (1.0 - p))[:, None]).T @ rows + 1e-3 * len(x) * np.eye(2)
+        gradient = rows.T @ (weight * (p - y)) + 1e-3 * (solution - [1.0, 0.0]) * len(x)
+        hessian = (rows * (weight * p * (1.0 - p))[:, None]).T @ rows + 1e-3 * len(x) * np.eye(2)
         change = np.linalg.solve(hessian, gradient)
         solution = solution - np.clip(change, -2.0, 2.0)
         if np.abs(change).max() < 1e-6:
             break
     return float(max(solution[0], 1e-3)), float(solution[1])
+
+
+@njit(cache=True)
+def _just_after(moving, starts, within):  # type: ignore[no-untyped-def]
+    """Frames without motion, at most so many after one."""
+    found = np.zeros(len(moving), np.bool_)
+    since = within + 1
+    for i in range(len(moving)):
+        since = 0 if moving[i] else within + 1 if starts[i] else since + 1
+        found[i] = 0 < since <= within
+    return found
 
 
 def knots_of(curve: Curve) -> tuple[float, float, float]:

@@ -92,6 +92,33 @@ def visitor(rng: Generator, space: Space, duration_s: float) -> Person:
     return _person(rng, outside, does, from_s=rng.uniform(0.0, 0.4 * duration_s))
 
 
+def caller(rng: Generator, space: Space, duration_s: float) -> Person:
+    """Comes in, does little or nothing or sits, goes again, and comes back after a while, over and over."""
+    outside, inside = _door(rng, space, 1.6)
+    does: list[Action] = []
+    left_s = duration_s
+    while left_s > 0.0:
+        here = inside
+        does.append(Walk.draw(rng, [inside]))
+        for _ in range(int(rng.integers(0, 4))):
+            choice = rng.random()
+            if choice < 0.5:
+                walk, here, takes_s = _walk(rng, space, here, int(rng.integers(1, 3)))
+                does.append(walk)
+            elif choice < 0.7:
+                takes_s = _log_uniform(rng, 1.0, 15.0)
+                does.append(Stand(for_s=takes_s))
+            else:
+                takes_s = _log_uniform(rng, 2.0, 20.0)
+                sits = Work(for_s=takes_s, pause_s=rng.uniform(0.5, 10.0))
+                does += [SitDown.draw(rng), sits, StandUp.draw(rng)]
+            left_s -= takes_s
+        away_s = _log_uniform(rng, 4.0, 25.0)
+        does += [Walk.draw(rng, [inside, outside]), Stand(for_s=away_s)]
+        left_s -= away_s + 8.0
+    return _person(rng, outside, does, from_s=rng.uniform(0.0, 3.0))
+
+
 def sitter(rng: Generator, space: Space, duration_s: float) -> Person:
     """Sits for the whole scene: small things with pauses between, some of the time for minutes nothing."""
     does: list[Action] = []
@@ -255,13 +282,13 @@ def _walk(rng: Generator, space: Space, here: Point, stops: int) -> tuple[Walk, 
     return walk, (to or [here])[-1], length_m / walk.speed_mps + 1.5 * max(len(to), 1)
 
 
-def _door(rng: Generator, space: Space) -> tuple[Point, Point]:
+def _door(rng: Generator, space: Space, nearest_m: float = 0.6) -> tuple[Point, Point]:
     """A place outside and one inside, straight through a wall, on a way that keeps away from the device."""
     for _ in range(50):
         axis, far = int(rng.integers(2)), bool(rng.integers(2))
         along = rng.uniform(0.15, 0.85, 2) * np.array(space.size_m[:2])
         outside, inside = along.copy(), along.copy()
-        in_m, out_m = rng.uniform(0.5, 1.0), rng.uniform(0.6, 3.0)
+        in_m, out_m = rng.uniform(0.5, 1.0), rng.uniform(nearest_m, 3.0)
         outside[axis] = space.size_m[axis] + out_m if far else -out_m
         inside[axis] = space.size_m[axis] - in_m if far else in_m
         ends = (float(outside[0]), float(outside[1])), (float(inside[0]), float(inside[1]))

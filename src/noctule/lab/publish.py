@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import noctule
 from noctule.core.errors import NoctuleError
@@ -30,8 +29,9 @@ from noctule.lab.operating import (
     platt,
 )
 from noctule.lab.quantize import Fidelity, Stream, compare, quantize
-from noctule.lab.train import TrainSettings, validate
-from noctule.model.network import OUTPUTS, MotionNetwork, count_macs, count_parameters
+from noctule.lab.train import TrainSettings, use_threads, validate
+from noctule.model.network import MotionNetwork, count_macs, count_parameters
+from noctule.model.rules import OUTPUTS
 from noctule.model.zoo import Model, write_model_folder
 
 FLOAT, INT8 = "network.onnx", "network-int8.onnx"
@@ -48,9 +48,14 @@ class _Measured:
     curve: Curve
 
     def maps(self) -> list[ScoreMap]:
-        """Of the three outputs: human motion by its false alarms, the others by their probability."""
-        major, other = (platt(self.scores, output) for output in ("major", "other"))
-        knots = knots_of(self.curve), knots_about(MAJOR_FROM, *major), knots_about(0.5, *other)
+        """Of the outputs: human motion by its false alarms, the others by their probability."""
+        major, other, stays = (platt(self.scores, output) for output in ("major", "other", "stays"))
+        knots = (
+            knots_of(self.curve),
+            knots_about(MAJOR_FROM, *major),
+            knots_about(0.5, *other),
+            knots_about(0.5, *stays),
+        )
         return [ScoreMap(*one) for one in knots]
 
 
@@ -71,8 +76,10 @@ def publish(
     """
     if folder.exists() and not force:
         raise NoctuleError(f"{folder}: exists already; choose another name or replace it (--force)")
-    torch.set_num_threads(threads)
+    use_threads(threads)
     best = checkpoint.load(run / checkpoint.BEST)
+    if best.get("outputs") != list(OUTPUTS):
+        raise NoctuleError(f"{run}: holds a run of a network with other outputs")
     settings = TrainSettings.from_dict(best["settings"])
     network = MotionNetwork(settings.shape)
     network.load_state_dict(best["network"])
@@ -134,6 +141,7 @@ def _about(
         "int8": asdict(fidelity),
         "training": {
             "corpus_sha256": best["corpus"],
+            "corpora": best["corpora"],
             "train_hours": best["train_hours"],
             "validation_hours": best["validation_hours"],
             "best_epoch": best["record"],
@@ -167,6 +175,14 @@ def _presets(measured: _Measured, maps: list[ScoreMap]) -> dict[str, Any]:
     return presets
 
 
+def _data(corpus: dict[str, Any]) -> str:
+    """Where the hours come from, in words."""
+    hours = ", ".join(f"{name} {one:.1f} h" for name, one in corpus["hours"].items())
+    takes = corpus["takes"]
+    moved = f"; some people move by {len(takes)} motion capture takes ({', '.join(takes)})" if takes else ""
+    return f"\n- `{corpus['command']}`: {hours}{moved}\n"
+
+
 def _card(about: dict[str, Any]) -> str:
     training, int8, default = about["training"], about["int8"], about["presets"][about["default_preset"]]
     rows = "\n".join(
@@ -175,12 +191,15 @@ def _card(about: dict[str, Any]) -> str:
         f"| {100 * one['measured']['minor_frames_found']:.1f} % |"
         for name, one in about["presets"].items()
     )
+    learnt = "".join(_data(one) for one in training["corpora"])
+    begun = training["settings"]["begun_with"]
+    after = f"\nIt began with weights of an earlier model or run, `{begun[:16]}`.\n" if begun else ""
     return f"""# {about["name"]}
 
-Tells people from everything else that moves in a room with a tone that nobody hears. Three scores a frame:
+Tells people from everything else that moves in a room with a tone that nobody hears. Scores a frame:
 major human motion (walking), minor human motion (hands, turning in a chair), other motion (fans, curtains,
-animals). One network for every carrier, sample rate and number of microphones, because it sees radial
-velocity over the noise floor and nothing else.
+animals), and right after a motion whether whoever made it is still here. One network for every carrier,
+sample rate and number of microphones, because it sees radial velocity over the noise floor and nothing else.
 
 - {about["parameters"]} parameters, {about["macs_per_frame"]} multiplications a frame of {about["hop_s"]:g} s
 - features: digest `{about["feature_digest"]}`
@@ -188,10 +207,13 @@ velocity over the noise floor and nothing else.
 - chosen by {training["validation_hours"]} h in other rooms with other people
 - int8 against float: {int8["logit_snr_db"]:.1f} dB, {100 * int8["decisions_differ"]:.2f} % other decisions
 
+## What it learnt from
+{learnt}{after}
 ## Presets
 
 Measured on simulated validation scenes, {default["measured"]["empty_hours"]:g} h of them without people and
-full of provocation: fans, curtains, noises. Real rooms are another matter.
+full of provocation: fans, curtains, noises; pets, vacuums and people next door are counted apart (manifest).
+Real rooms are another matter.
 
 | preset | trigger sensitivity | false alarms a day | walks found within 1 s | frames of minor motion found |
 |---|---|---|---|---|
@@ -200,7 +222,7 @@ full of provocation: fans, curtains, noises. Real rooms are another matter.
 ## Where it fails
 
 - Whoever sits motionless is not seen by breathing alone.
-- Animals move as people do: a dog is reported as motion.
+- Animals move as people do: a dog is reported as motion. So, often, is somebody behind a thin wall.
 - It was taught by a simulator: what the simulator does not know, it does not know.
 - Scores mean nothing while a blocking fault holds; the detector then gives none.
 """

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from noctule.lab import curves
 from noctule.lab.benchmark import SETS
 from noctule.lab.curves import Bounded
 from noctule.lab.evaluate import Row, dense
-from noctule.lab.metrics import SCORE_BINS, SCORE_MIDDLES
+from noctule.lab.metrics import LEFT_S, SCORE_BINS, SCORE_MIDDLES
 
 FloatArray = npt.NDArray[np.float64]
 Keep = Callable[[Row, Row], bool]  # of (row, event)
@@ -29,6 +30,8 @@ MARGINS_DB = (-np.inf, 0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 30.0, np.inf)
 QUIET = ("walks",)
 #: The same, and where the tone is so faint that detectors begin to fail.
 FAINT = ("walks", "faint_walks")
+#: Sets that no bar is set for: what goes about as people do is told, and not promised.
+GO_ABOUT = ("pets", "vacuum")
 
 
 def _itself(score: FloatArray) -> FloatArray:
@@ -185,7 +188,8 @@ def _between(what: str, low: float, high: float) -> Keep:
 def _promises(found: Findings) -> Iterator[Table]:
     """The bars of the project, one a line."""
     walks, margins, fans = found.of(*QUIET), found.of(*FAINT), found.of("fan_walks")
-    seated, sitting, negatives = found.of("seated"), found.of("sitting"), found.negatives()
+    seated, sitting = found.of("seated"), found.of("sitting")
+    negatives = [row for row in found.negatives() if row["set"] not in GO_ABOUT]
     lines: list[list[Any]] = []
 
     def ask(text: str, bar: str, rows: list[Row], value: Callable[[str], Any], *limits: Any) -> None:
@@ -209,14 +213,15 @@ def _promises(found: Findings) -> Iterator[Table]:
     ask("held through small motions", "≥ 98 %", seated, lambda name: found.held(seated, name))
     ask("held while one only sits", "≥ 95 %", sitting, lambda name: found.held(sitting, name))
     ask(
-        "false alarms a day, all causes", "< 1", negatives,
+        "false alarms a day, all but pets and vacuums", "< 1", negatives,
         lambda name: _rate(found.alarm_rate(negatives, name, 86400.0)),
     )  # fmt: skip
     ask("causes below one an hour", "all", negatives, lambda name: _quiet_causes(found, name))
-    ask(
-        "false presence, all causes", "≤ 2 %", negatives,
-        lambda name: found.false_share(negatives, name, "presence_s", "empty_s"),
-    )  # fmt: skip
+    for text, bar, rows in (
+        ("false presence, all but pets and vacuums", "≤ 2 %", negatives),
+        (f"presence after a visit, from {LEFT_S:g} s on", "", found.of("visits")),
+    ):
+        ask(text, bar, rows, partial(found.false_share, rows, what="presence_s", of="empty_s"))
     note = (
         "Major motion: called major within 1 s of its onset. Small motion: called a motion before it is over."
     )
@@ -224,7 +229,9 @@ def _promises(found: Findings) -> Iterator[Table]:
 
 
 def _quiet_causes(found: Findings, name: str) -> str:
-    causes = [one for one, chosen in SETS.items() if chosen.negative and found.of(one)]
+    causes = [
+        one for one, chosen in SETS.items() if chosen.negative and one not in GO_ABOUT and found.of(one)
+    ]
     quiet = [one for one in causes if found.alarm_rate(found.of(one), name).value < 1.0]
     return f"{len(quiet)} of {len(causes)}"
 
@@ -390,7 +397,7 @@ def _false_alarms(found: Findings) -> Iterator[Table]:
         for row in sorted(found.of(name), key=lambda row: row["what"]):
             groups.setdefault(row["what"], []).append(row)
     if rows:
-        groups["all together"] = rows
+        groups["all but pets and vacuums"] = [row for row in rows if row["set"] not in GO_ABOUT]
     rates, shares = [], []
     for what, chosen in groups.items():
         start = [what, f"{sum(row['duration_s'] for row in chosen) / 3600.0:.2f}"]

@@ -215,6 +215,12 @@ class Corpus:
                 raise NoctuleError(f"{path}: cut short or changed since it was built (checksum)")
 
 
+def digest_of(corpora: Sequence[Corpus]) -> str:
+    """SHA-256 of the manifests: which corpora these are, in this order."""
+    manifests = [(one.folder / MANIFEST).read_bytes() for one in corpora]
+    return hashlib.sha256(b"".join(manifests)).hexdigest()
+
+
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """What a corpus says of itself; None: the folder holds none."""
     path = folder / MANIFEST

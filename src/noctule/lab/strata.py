@@ -18,16 +18,17 @@ from noctule.lab import people
 from noctule.lab.captures import Take
 from noctule.lab.shards import Split
 from noctule.simulate.ambient import SOUNDS, AmbientSound
-from noctule.simulate.ambient.bursts import NoiseBursts
-from noctule.simulate.ambient.tones import SecondDevice, Tone
+from noctule.simulate.ambient.bursts import NoiseBursts, log_uniform
+from noctule.simulate.ambient.tones import PestRepeller, SecondDevice, Tone
 from noctule.simulate.device import Device
 from noctule.simulate.electronics import Drop, Electronics, GainStep
 from noctule.simulate.loudspeaker import Loudspeaker
 from noctule.simulate.movers import MOVERS
-from noctule.simulate.movers.draught import Door, Draught
+from noctule.simulate.movers.draught import Curtain, Door, Draught, Lamp
 from noctule.simulate.movers.fans import FANS, Fan
 from noctule.simulate.movers.pets import Pet
 from noctule.simulate.movers.shakes import SHAKES, Bump
+from noctule.simulate.movers.spinners import Spinner
 from noctule.simulate.parts import MoverPart, Space, generator
 from noctule.simulate.person import Person
 from noctule.simulate.programme import Programme
@@ -59,8 +60,14 @@ TUNED, WIDE_BEAM_KA, TUNED_DB_SPL = 0.8, 2.5, (70.0, 95.0)
 TUNED_SNR_DBA, TUNED_RISE_DB = (61.0, 73.0), (2.0, 9.0)
 #: Tones this near to the carrier lie within the sensor's band, and mostly on its velocity grid.
 NEAR_HZ = 1500.0
+#: Of curtains and lamps that move without pause, so many in a storm: mostly to 1 m/s, some to 2.5. [A]
+STORMS = 0.25
+#: Of repellers, so many sweep narrowly about our carrier, as slowly as somebody who goes to and fro. [A]
+SWEEPS_HERE = 0.4
 #: Nobody puts a device into a cupboard: furniture keeps so far away from it.
 _FREE_M = 0.25
+#: What most looks like somebody.
+_PROVOKING: tuple[type[MoverPart], ...] = (Curtain, Curtain, Curtain, Lamp, Spinner, Spinner, *FANS)
 _DRAUGHTY = ("curtain", "blind", "plant", "lamp")
 
 
@@ -223,6 +230,11 @@ def without_pause(stage: Stage, part: AnyPart) -> AnyPart:
         update["slam_s"] = part.slam_s if stage.chance(0.3) else None
     elif isinstance(part, Draught):
         update["strength"] = max(part.strength, 0.2)
+        if isinstance(part, Curtain | Lamp) and stage.chance(STORMS):
+            most_m = 0.3 if isinstance(part, Curtain) else min(0.3, 0.4 * part.cord_m)
+            update |= {"strength": 1.0, "swing_m": rng.uniform(0.3, 1.0) * most_m}
+        if isinstance(part, Curtain) and stage.chance(0.5):
+            update["flutter_hz"] = rng.uniform(0.9, 3.0)
     elif isinstance(part, Fan) and stage.chance(0.2):  # somebody turns its knob
         at_s = rng.uniform(0.2, 0.8) * stage.duration_s
         update["speed_steps"] = ((at_s, part.rpm * rng.uniform(0.6, 1.4)),)
@@ -243,11 +255,20 @@ def sounds(stage: Stage, shares: Sequence[float]) -> list[AmbientSound]:
 def sound(stage: Stage, kind: type[AmbientSound]) -> AmbientSound:
     """One of a kind; tones are such as come into the sensor's band, for others cost time and change nothing.
 
-    Half of the other devices that sense are on our carrier or next to it.
+    Half of the other devices that sense are on our carrier or next to it, and some repellers sweep about it.
     """
     if kind is SecondDevice and stage.chance(0.5):
         return SecondDevice.near(stage.rng, stage.space, stage.carrier_hz)
     one = kind.draw(stage.rng, stage.space)
+    if isinstance(one, PestRepeller) and stage.chance(SWEEPS_HERE):
+        return one.model_copy(
+            update={
+                "frequency_hz": stage.carrier_hz + stage.rng.uniform(-NEAR_HZ, NEAR_HZ),
+                "sweep_hz": log_uniform(stage.rng, (50.0, 3000.0)),
+                "sweep_period_s": log_uniform(stage.rng, (0.3, 30.0)),
+                "level_db_spl": stage.rng.uniform(20.0, 100.0),
+            }
+        )
     if not isinstance(one, Tone) or _comes_near(one, stage.carrier_hz):
         return one
     rng, low_hz = stage.rng, stage.carrier_hz - 0.5 * one.sweep_hz
@@ -285,6 +306,12 @@ def _people(stage: Stage) -> Parts:
         "mover": tuple(movers(stage, (0.45, 0.35, 0.2))),
         "sound": tuple(sounds(stage, (0.5, 0.3, 0.2))),
     }
+
+
+def _visits(stage: Stage) -> Parts:
+    """Somebody comes and goes, over and over: who stays and who has left."""
+    fan = (running(stage, FANS),) if stage.chance(0.15) else ()
+    return {"person": (people.caller(stage.rng, stage.space, stage.duration_s),), "mover": fan}
 
 
 def _past_fans(stage: Stage) -> Parts:
@@ -331,8 +358,11 @@ def _cold_starts(stage: Stage) -> Parts:
 
 
 def _other_motion(stage: Stage) -> Parts:
-    """Nobody; one to three things that move without pause, each kind as often."""
-    parts = [running(stage, MOVERS) for _ in range(1 + stage.count((0.5, 0.3, 0.2)))]
+    """Nobody; one to three things that move without pause: each kind, and oftener what looks like people."""
+    parts = [
+        running(stage, MOVERS if stage.chance(0.6) else _PROVOKING)
+        for _ in range(1 + stage.count((0.5, 0.3, 0.2)))
+    ]
     return {"mover": tuple(parts), "sound": tuple(sounds(stage, (0.7, 0.2, 0.1)))}
 
 
@@ -424,15 +454,16 @@ def _behind_a_wall(stage: Stage, position_m: tuple[float, float, float]) -> tupl
 
 
 STRATA: tuple[Stratum, ...] = (
-    Stratum("people", 0.25, (30.0, 90.0), _people),
+    Stratum("people", 0.20, (30.0, 90.0), _people),
+    Stratum("visits", 0.04, (40.0, 120.0), _visits),
     Stratum("past_fans", 0.08, (30.0, 60.0), _past_fans),
     Stratum("seated", 0.14, (60.0, 180.0), _seated),
     Stratum("close_by", 0.05, (15.0, 45.0), _close_by),
     Stratum("cold_starts", 0.03, (4.0, 8.0), _cold_starts),
     Stratum("other_motion", 0.22, (30.0, 90.0), _other_motion),
-    Stratum("transients", 0.08, (30.0, 90.0), _transients),
-    Stratum("next_door", 0.04, (30.0, 90.0), _next_door),
+    Stratum("transients", 0.09, (30.0, 90.0), _transients),
+    Stratum("next_door", 0.05, (30.0, 90.0), _next_door),
     Stratum("faults", 0.05, (30.0, 60.0), _faults),
-    Stratum("empty", 0.03, (30.0, 120.0), _empty),
+    Stratum("empty", 0.02, (30.0, 120.0), _empty),
     Stratum("music", 0.03, (20.0, 60.0), _music),
 )

@@ -7,14 +7,14 @@ false alarms.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,10 +24,14 @@ from noctule.core.errors import NoctuleError
 from noctule.core.settings import FeatureSettings
 from noctule.lab import checkpoint
 from noctule.lab.augment import Chances, as_sample, augmented
-from noctule.lab.crops import GOES_ABOUT_HERE, PRESENT, Store, cut, draw_crops, open_store
+from noctule.lab.begin import begun_from
+from noctule.lab.captures import split_of
+from noctule.lab.crops import APART, GOES_ABOUT_HERE, PRESENT, Store, cut, draw_crops, open_store
 from noctule.lab.operating import Scores, curve_of
-from noctule.lab.shards import MAJOR, MANIFEST, MINOR, OTHER, Corpus
+from noctule.lab.shards import MAJOR, MINOR, OTHER, Corpus, digest_of
 from noctule.model.network import MotionNetwork, NetworkShape, count_parameters
+from noctule.model.rules import OUTPUTS
+from noctule.presence.tracker import STAYS_ASKED_S
 
 #: Frames of a crop before which the memory has not filled, unless the crop is a real start.
 WARM_UP_S = 6.0
@@ -42,6 +46,10 @@ _BEND = 0.3
 #: Weight of a scene with a pet or a vacuum but nobody in it: they go about as people do, and no bar asks that
 #: they be told apart. Of somebody who is there and still: motion is over when it is over.
 _LENIENT, _STILL = 0.3, 1.0
+#: Somebody who has just stopped: so many seconds weigh so much more. Late is a motion that goes on for ever.
+_STOPPED_S, _STOPPED = 1.5, 2.0
+#: Who leaves is rarer than who stops, by far.
+_LEFT = 8.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class TrainSettings:
     rounded_from : from this share of the steps on, activations are rounded to 8 bits, so that the small
         processor's weights lose nothing.
     bfloat16 : multiply in 16 bits; quicker on processors that can.
-    begun_with : SHA-256 of the weights (best.pt) that the run began with; empty: with random ones.
+    begun_with : SHA-256 of the weights (best.pt or ONNX) that the run began with; empty: with random ones.
     """
 
     epochs: int = 10
@@ -99,28 +107,33 @@ class Trainer:
 
     Parameters
     ----------
-    corpus : where to learn from.
+    corpora : where to learn from; one or more, all of them with the same features.
     folder : of the run: stores, checkpoints, metrics.
     settings : of a new run; a resumed run keeps its own, except for the number of epochs.
     resume : go on with the run in the folder.
-    begin_with : folder of another run; its best weights are where a new run begins.
+    begin_with : folder of another run or of a model; its (best) weights are where a new run begins.
 
     Raises
     ------
     NoctuleError
-        The folder holds another run, or none to resume, or one of another corpus.
+        The folder holds another run, or none to resume, or one of other corpora.
     """
 
     def __init__(
         self,
-        corpus: Corpus,
+        corpora: Sequence[Corpus],
         folder: Path,
         settings: TrainSettings,
         resume: bool = False,
         begin_with: Path | None = None,
     ) -> None:
         self.folder = folder
-        self._corpus_digest = hashlib.sha256((corpus.folder / MANIFEST).read_bytes()).hexdigest()
+        self._corpus_digest = digest_of(corpora)
+        self._corpora = [about_corpus(one) for one in corpora]
+        for one in corpora:
+            if one.manifest["features"]["digest"] != FeatureSettings().digest():
+                raise NoctuleError(f"{one.folder}: was built with other features; build it anew")
+        named = " ".join(str(one.folder) for one in corpora)
         latest = folder / checkpoint.LATEST
         saved = checkpoint.load(latest) if resume else None
         if saved is None and latest.exists():
@@ -128,32 +141,31 @@ class Trainer:
                 f"{folder}: holds a run already; go on with it (--resume) or name another folder"
             )
         if saved is not None:
+            if saved.get("outputs") != list(OUTPUTS):
+                raise NoctuleError(f"{folder}: holds a run of a network with other outputs")
             if saved["corpus"] != self._corpus_digest:
-                raise NoctuleError(f"{folder}: was trained on another corpus than {corpus.folder}")
+                raise NoctuleError(f"{folder}: was trained on another corpus than {named}")
+            self._corpora = saved["corpora"]
             kept = TrainSettings.from_dict(saved["settings"])
             settings = TrainSettings(**kept.__dict__ | {"epochs": settings.epochs})
-        begun = checkpoint.load(begin_with / checkpoint.BEST) if begin_with and saved is None else None
-        if begin_with and begun is not None:
-            digest = hashlib.sha256((begin_with / checkpoint.BEST).read_bytes()).hexdigest()
-            settings = replace(
-                settings, begun_with=digest, shape=NetworkShape.from_dict(begun["settings"]["shape"])
-            )
+        begun = begun_from(begin_with) if begin_with and saved is None else None
+        if begun is not None:
+            self._corpora = [*begun.corpora, *self._corpora]
+            settings = replace(settings, begun_with=begun.sha256, shape=begun.shape)
         self.settings = settings
-        torch.set_num_threads(settings.threads)
+        use_threads(settings.threads)
         _make_folder(folder)
         hop_s = settings.shape.hop_s
-        self.train = open_store(corpus, "train", folder / "store", hop_s)
-        self.validation = open_store(corpus, "validation", folder / "store", hop_s)
+        self.train = open_store(corpora, "train", folder / "store", hop_s)
+        self.validation = open_store(corpora, "validation", folder / "store", hop_s)
         if self.train.power.shape[1] != settings.shape.bins:
-            raise NoctuleError(
-                f"{corpus.folder}: {self.train.power.shape[1]} bins, not {settings.shape.bins}"
-            )
+            raise NoctuleError(f"{named}: {self.train.power.shape[1]} bins, not {settings.shape.bins}")
         self._crop = round(settings.crop_s / hop_s)
         self.steps_per_epoch = max(1, math.ceil(self.train.frames / (settings.batch * self._crop)))
         torch.manual_seed(settings.seed)
         self.network = MotionNetwork(settings.shape).to(settings.device)
         if begun is not None:
-            self.network.load_state_dict(begun["network"])
+            self.network.load_state_dict(begun.weights_for(self.network))
         self.averaged = MotionNetwork(settings.shape).to(settings.device)
         self.averaged.load_state_dict(self.network.state_dict())
         self._optimizer = torch.optim.AdamW(_groups(self.network, settings.weight_decay), lr=1e-3)
@@ -246,7 +258,9 @@ class Trainer:
     def _about(self) -> dict[str, Any]:
         return {
             "settings": self.settings.as_dict(),
+            "outputs": list(OUTPUTS),
             "corpus": self._corpus_digest,
+            "corpora": self._corpora,
             "feature_digest": FeatureSettings().digest(),
             "train_hours": _hours(self.train),
             "validation_hours": _hours(self.validation),
@@ -273,40 +287,68 @@ class Trainer:
         self._losses, self.history = saved["losses"], saved["history"]
 
 
-def motion_loss(logits: Tensor, label: Tensor, weight: Tensor, settings: TrainSettings) -> Tensor:
-    """Weighted loss of the three outputs.
+def use_threads(count: int) -> None:
+    """As many cores as that, for PyTorch and for the loops beside it."""
+    torch.set_num_threads(count)
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
-    logits : (batch, frames, 3). label : (batch, frames) bits. weight : (batch, frames), 0 is ignored.
+
+def about_corpus(corpus: Corpus) -> dict[str, Any]:
+    """What a model says of a corpus that it has learnt from."""
+    manifest = corpus.manifest
+    return {
+        "command": manifest["command"],
+        "hours": manifest["totals"]["hours"].get("train", {}),
+        "takes": [name for name in manifest["takes"] if split_of(Path(name)) == "train"],
+    }
+
+
+def motion_loss(logits: Tensor, label: Tensor, weight: Tensor, settings: TrainSettings) -> Tensor:
+    """Weighted loss of the outputs.
+
+    logits : (batch, frames, outputs). label : (batch, frames) bits. weight : (batch, frames), 0 is ignored.
 
     Human motion: frames with nobody inside weigh more the more they look like somebody (after Lin et al.
     2017, on one side only): few false alarms are decided by the worst frames, not by the mean one. Frames of
     somebody whom no echo shows pull with a bounded force (generalised cross-entropy, Zhang & Sabuncu 2018):
     the label is right, and nothing can be learnt from it. How much of the body moves is asked while a human
-    moves, the more the plainer that is.
+    moves, the more the plainer that is. Whether somebody is still there is asked right after a motion, and
+    after what was taken for one in an empty room.
     """
     major, minor, other, present, goes_about = (
         ((label & bit) != 0).float() for bit in (MAJOR, MINOR, OTHER, PRESENT, GOES_ABOUT_HERE)
     )
     moving = torch.maximum(major, minor)
-    human_logit, major_logit, other_logit = logits.unbind(dim=-1)
+    human_logit, major_logit, other_logit, stays_logit = logits.unbind(dim=-1)
     human = torch.sigmoid(human_logit.detach())
     early = _first_frames(major, round(1.0 / settings.shape.hop_s))
     found = (1.0 - torch.exp(_BEND * functional.logsigmoid(human_logit))) / _BEND
     alarm = settings.negative_weight * (0.1 + 0.9 * human)
-    alarm = torch.where(present > 0, _STILL, torch.where(goes_about > 0, _LENIENT * alarm, alarm))
+    still = _STILL * (1.0 + _STOPPED * _just_stopped(moving, round(_STOPPED_S / settings.shape.hop_s)))
+    alarm = torch.where(present > 0, still, torch.where(goes_about > 0, _LENIENT * alarm, alarm))
     one = torch.where(
         moving > 0, (1.0 + settings.onset_weight * early) * found, alarm * functional.softplus(human_logit)
     )
     kind = functional.binary_cross_entropy_with_logits(major_logit, major, reduction="none")
     kind = moving * (0.1 + 0.9 * human) * kind
     third = functional.binary_cross_entropy_with_logits(other_logit, other, reduction="none")
-    return (weight * (one + 0.5 * kind + 0.5 * third)).sum() / weight.sum().clamp(min=1.0)
+    stays = functional.binary_cross_entropy_with_logits(stays_logit, present, reduction="none")
+    seen = torch.maximum(moving, (1.0 - present) * (human > 0.5).float())
+    asked = _just_stopped(seen, round(STAYS_ASKED_S / settings.shape.hop_s))
+    stays = asked * torch.where(present > 0, stays, _LEFT * stays)
+    return (weight * (one + 0.5 * kind + 0.5 * third + 0.3 * stays)).sum() / weight.sum().clamp(min=1.0)
 
 
 def _first_frames(truth: Tensor, frames: int) -> Tensor:
     """1 in the first frames of each run of ones."""
     before = functional.pad(truth, (frames, 0))[:, : truth.shape[1]]
     return truth * (1.0 - before)
+
+
+def _just_stopped(truth: Tensor, frames: int) -> Tensor:
+    """1 in the first frames after each run of ones."""
+    recent = functional.max_pool1d(functional.pad(truth, (frames, 0))[:, None], frames + 1, 1)[:, 0]
+    return recent * (1.0 - truth)
 
 
 def _warm_up(frames: int, cold: Tensor, settings: TrainSettings) -> Tensor:
@@ -318,7 +360,7 @@ def _warm_up(frames: int, cold: Tensor, settings: TrainSettings) -> Tensor:
 def validate(network: MotionNetwork, store: Store, settings: TrainSettings) -> tuple[Scores, float]:
     """Logits of every segment from its start, and the mean loss."""
     network.eval()
-    logits = np.empty((store.frames, 3), dtype=np.float32)
+    logits = np.empty((store.frames, len(OUTPUTS)), dtype=np.float32)
     losses, counts = [], []
     by_length = sorted(range(len(store.segments)), key=lambda i: len(store.segments[i]))
     with torch.no_grad():
@@ -349,13 +391,13 @@ def _groups_of_frames(order: list[int], store: Store) -> list[list[int]]:
 def _scores(logits: np.ndarray, store: Store, hop_s: float) -> Scores:
     strata = sorted({one.stratum for one in store.segments})
     stratum = np.empty(store.frames, dtype=np.int32)
-    starts, goes_about = np.zeros(store.frames, dtype=bool), np.zeros(store.frames, dtype=bool)
+    starts, apart = np.zeros(store.frames, dtype=bool), np.empty(store.frames, dtype=np.int32)
     for one in store.segments:
-        goes_about[one.first : one.stop] = one.goes_about
+        apart[one.first : one.stop] = APART.index(one.apart)
         stratum[one.first : one.stop] = strata.index(one.stratum)
         starts[one.first] = True
     label, weight = np.array(store.label), np.array(store.weight) != 0
-    return Scores(logits, label, weight, starts, goes_about, stratum, strata, hop_s)
+    return Scores(logits, label, weight, starts, apart, stratum, strata, hop_s)
 
 
 def compared(scores: Scores) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""What the network computes: frames of the velocity grid to three logits, causal, with explicit memory.
+"""What the network computes: frames of the velocity grid to four logits, causal, with explicit memory.
 
     power ─► halves (towards | away) ─► running means: what comes against what stays
           ─► convolutions over speed ─┐
-    scalars, clock ───────────────────┴► dense ─► six dilated steps over time ─► human, major, other
+    scalars, clock ───────────────────┴► dense ─► six dilated steps over time ─► human, major, other, stays
 
 Whether it is a human that moves is one question, how much the body moves is another, asked of humans alone:
 the first steps of a walk need not be told from a hand before they may raise an alarm.
@@ -19,12 +19,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numba import njit, prange
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Of the three logits: a human moves; if so, the body goes with it; something else moves.
-OUTPUTS = ("human", "major", "other")
+from noctule.model.rules import OUTPUTS
+
 #: Of the scalars fed with each frame.
 SCALARS = ("broadband_db", "carrier_snr_db", "valid_share")
 #: They saturate here, and so become this.
@@ -39,8 +41,6 @@ CLOCK_FRAMES = 250.0
 #: A second, quicker reading of the clock saturates here, after 2 s.
 QUICK_CLOCK_FRAMES = 42.0
 _LN_10 = math.log(10.0)
-#: Frames at a time in the running means of a sequence: one small matrix product instead of a long loop.
-_CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,6 @@ class MotionNetwork(nn.Module):
         self.limits: Tensor
         self.scales: Tensor
         self.rates: Tensor
-        self._unrolled_before: dict[tuple[int, int, str], tuple[Tensor, Tensor]] = {}
         self._start_quietly()
 
     def _start_quietly(self) -> None:
@@ -164,10 +163,9 @@ class MotionNetwork(nn.Module):
         """Sequences from a cold start: (batch, frames, bins), (batch, frames, 3) to logits of each frame."""
         count = power_db.shape[1]
         with torch.autocast(power_db.device.type, enabled=False), torch.no_grad():
-            level = self._halves(power_db)
-            frames = torch.arange(count, dtype=level.dtype, device=level.device).clamp(max=CLOCK_FRAMES)
-            clock = frames.reshape(1, count, 1).expand(len(level), -1, -1)
-            planes, normal = self._planes(level, self._means_of(level)), self._normal(scalars, clock)
+            frames = torch.arange(count, dtype=scalars.dtype, device=scalars.device).clamp(max=CLOCK_FRAMES)
+            clock = frames.reshape(1, count, 1).expand(len(scalars), -1, -1)
+            planes, normal = self._planes(self._halves(power_db)), self._normal(scalars, clock)
         hidden = self._embed(planes, normal)
         for linear, dilation in zip(self.over_time, self.shape.dilations, strict=True):
             past = functional.pad(hidden, (0, 0, 2 * dilation, 0))
@@ -183,40 +181,10 @@ class MotionNetwork(nn.Module):
         step = known.amax().clamp(min=1e-6) / 255.0
         return values + (torch.round(known / step) * step - known)
 
-    def _means_of(self, level: Tensor) -> Tensor:
-        """(batch, frames, 3, 2·half): the running means of `step`, `_CHUNK` frames at a time."""
-        batch, count, width = level.shape
-        mean = level.new_zeros(batch, len(self.rates), width)
-        found = []
-        for start in range(0, count, _CHUNK):
-            chunk = level[:, start : start + _CHUNK]
-            share, keep = self._unrolled(start, chunk.shape[1])
-            # (3, frames, frames) @ (batch, 1, frames, width), and what is left of the mean before
-            rows = torch.matmul(share, chunk[:, None]) + keep[..., None] * mean[:, :, None]
-            mean = rows[:, :, -1]
-            found.append(rows)
-        return torch.cat(found, dim=2).transpose(1, 2)
-
-    def _unrolled(self, start: int, count: int) -> tuple[Tensor, Tensor]:
-        """The recursion of the means over `count` frames, as a matrix and as a factor on the mean before."""
-        key = (min(start, int(CLOCK_FRAMES)), count, str(self.rates.device))
-        if key not in self._unrolled_before:
-            share = torch.zeros(len(self.shape.mean_s), count, count)
-            keep = torch.zeros(len(self.shape.mean_s), count)
-            row, kept = share.new_zeros(share.shape[:2]), keep.new_ones(len(keep))
-            for i in range(count):
-                rate = self._rate(self.rates.new_tensor([min(start + i, CLOCK_FRAMES)])).cpu()[:, 0]
-                row = row * (1.0 - rate)[:, None]
-                row[:, i] = rate
-                kept = kept * (1.0 - rate)
-                share[:, i], keep[:, i] = row, kept
-            self._unrolled_before[key] = (share.to(self.rates.device), keep.to(self.rates.device))
-        return self._unrolled_before[key]
-
     # -- frames
 
     def step(self, power_db: Tensor, scalars: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """One frame: (1, bins), (1, 3) and the memory to logits (1, 3) and the new memory.
+        """One frame: (1, bins), (1, 3) and the memory to logits (1, 4) and the new memory.
 
         Few and plain operations: each is a node of the exported graph and costs a microsecond there.
         """
@@ -237,7 +205,7 @@ class MotionNetwork(nn.Module):
         frames = torch.clamp(memory.frames + 1.0, max=CLOCK_FRAMES)
         return self.head(hidden), Memory(means, frames, history)
 
-    # -- what both share
+    # -- parts of both
 
     def _halves(self, power_db: Tensor) -> Tensor:
         """Speeds coming, then speeds going, both from slow to fast: log10(1 + power over the floor).
@@ -255,12 +223,11 @@ class MotionNetwork(nn.Module):
         """Share of the newest frame in each mean: a plain average until its time constant has passed."""
         return torch.maximum(self.rates, 1.0 / (frames + 1.0))  # (3, 1) with (1, 1)
 
-    def _planes(self, level: Tensor, means: Tensor) -> Tensor:
+    def _planes(self, level: Tensor) -> Tensor:
         """(batch, 8, frames, half): level, smoothed level, and both over what stays; each of both signs."""
-        smooth, short, long = means[..., 0, :], means[..., 1, :], means[..., 2, :]
-        planes = [level, smooth, self._over(level, short), self._over(smooth, long)]
-        halves = [half for plane in planes for half in plane.split(self.shape.half, dim=-1)]
-        return torch.stack(halves, dim=-1).permute(0, 3, 1, 2)  # channels last in memory: quicker
+        rates = self.rates.cpu().numpy()[:, 0]
+        planes = torch.from_numpy(_planes_of(level.cpu().numpy(), rates, CLOCK_FRAMES, STANDS_OUT))
+        return planes.to(level.device).permute(0, 3, 1, 2)  # channels last in memory: quicker
 
     def _normal(self, scalars: Tensor, frames: Tensor) -> Tensor:
         known = torch.cat([scalars, frames, frames], dim=-1)
@@ -272,6 +239,34 @@ class MotionNetwork(nn.Module):
         batch, _, count, _ = planes.shape
         flat = planes.permute(0, 2, 1, 3).reshape(batch, count, -1)
         return self._rounded(functional.relu(self.dense(torch.cat([flat, normal], dim=-1))))
+
+
+@njit(cache=True, parallel=True)
+def _planes_of(level, rates, clock_frames, stands_out):  # type: ignore[no-untyped-def]
+    """Means and planes of `step` for whole sequences: (batch, frames, 2·half) to (batch, frames, half, 8)."""
+    batch, frames, width = level.shape
+    half = width // 2
+    planes = np.empty((batch, frames, half, 8), np.float32)
+    for b in prange(batch):
+        smooth, short, long = (
+            np.zeros(width, np.float32),
+            np.zeros(width, np.float32),
+            np.zeros(width, np.float32),
+        )
+        for t in range(frames):
+            newest = np.float32(1.0 / (min(t, clock_frames) + 1.0))
+            rate = max(rates[0], newest), max(rates[1], newest), max(rates[2], newest)
+            for i in range(width):
+                now = level[b, t, i]
+                smooth[i] += rate[0] * (now - smooth[i])
+                short[i] += rate[1] * (now - short[i])
+                long[i] += rate[2] * (now - long[i])
+                bin_, side = (i, 0) if i < half else (i - half, 1)
+                planes[b, t, bin_, side] = now
+                planes[b, t, bin_, 2 + side] = smooth[i]
+                planes[b, t, bin_, 4 + side] = min(max(now - short[i], -stands_out), stands_out)
+                planes[b, t, bin_, 6 + side] = min(max(smooth[i] - long[i], -stands_out), stands_out)
+    return planes
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -70,14 +70,13 @@ class NetworkDetector:
         row = features.log_power_db[i]
         self._recent.append(row)
         self._scalars[0], self._scalars[1] = features.broadband_db[i], features.carrier_snr_db[i]
-        (major, minor, other), _ = self._session.step(row, self._scalars)
-        if not math.isfinite(major + minor + other):  # it would stay in the memory for ever
+        (major, minor, other, stays), _ = self._session.step(row, self._scalars)
+        if not math.isfinite(major + minor + other + stays):  # it would stay in the memory for ever
             self.reset()
             return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault), "the features were not finite")
         velocity = self._velocity(features.velocity_mps) if minor >= _WORTH_A_VELOCITY else 0.0
-        return MotionScore(
-            time_s, major, minor, velocity, Fault(fault) if fault else _NONE, _in_words(major, minor, other)
-        )
+        known = Fault(fault) if fault else _NONE
+        return MotionScore(time_s, major, minor, velocity, known, _in_words(major, minor, other), stays)
 
     def _velocity(self, velocity_mps: Float32Array) -> float:
         """Mean velocity of what stands above the floor and above its mirror image, by power."""

@@ -77,7 +77,7 @@ class StepSession:
         return {name: array.copy() for name, array in self._memory[self._now].items()}
 
     def step(self, power_db: Float32Array, scalars: Float32Array) -> tuple[list[float], list[float]]:
-        """Scores and logits of one frame: (bins,) and (3,) in, three each out."""
+        """Scores and logits of one frame: (bins,) and (3,) in, one of each output out."""
         self._features["power_db"][0] = power_db
         self._features["scalars"][0] = scalars
         self._session.run_with_iobinding(self._bindings[self._now])

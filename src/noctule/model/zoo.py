@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import noctule
 from noctule.core.errors import NoctuleError
+from noctule.model.rules import OUTPUTS
 
 FORMAT: Literal["noctule-model-1"] = "noctule-model-1"
 MANIFEST, CARD = "manifest.json", "MODEL_CARD.md"
@@ -109,7 +110,8 @@ def load_model(name: str, feature_digest: str) -> Model:
     Raises
     ------
     NoctuleError
-        One line: no such model, files missing or changed, made for other features or a newer noctule.
+        One line: no such model, files missing or changed, made for other features, other questions or a newer
+        noctule.
     """
     folder = Path(name) if os.sep in name or (os.altsep and os.altsep in name) else ZOO / name
     manifest = read_manifest(folder, name)
@@ -117,6 +119,10 @@ def load_model(name: str, feature_digest: str) -> Model:
         raise NoctuleError(
             f"model {name}: trained on other features ({manifest.feature_digest}, here {feature_digest}); "
             "use the default [features] settings, or train anew"
+        )
+    if manifest.outputs != list(OUTPUTS):
+        raise NoctuleError(
+            f"model {name}: answers {', '.join(manifest.outputs)}, not {', '.join(OUTPUTS)}; train anew"
         )
     if _version(noctule.__version__) < _version(manifest.minimum_noctule):
         raise NoctuleError(

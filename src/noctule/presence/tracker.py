@@ -20,6 +20,9 @@ EVIDENCE_OUTLIVES_S = 1.0
 #: Minor motion comes and goes: its evidence fades at half the speed at which it grew, so that
 #: motion in more than a third of the time is enough.
 MINOR_LEAK = 0.5
+#: Whether somebody stays is asked for so long (networks remember some seconds) after motion that has lasted
+#: at least so long; 0.5: as likely as not.
+STAYS_ASKED_S, LASTS_S, STAYS = 4.0, 0.2, 0.5
 #: A snapshot older than this says nothing of who is in the room now.
 RESTORE_WITHIN_S = 60.0
 
@@ -65,6 +68,9 @@ class _Memory:
     since_confirmed_s: float | None = None  # since motion last lasted its on-latency
     evidence_major_s: float = 0.0
     evidence_minor_s: float = 0.0
+    since_lasting_s: float | None = None  # since motion last lasted LASTS_S
+    stays: float = 0.0  # mean of the scores since then
+    stays_asked: int = 0
 
 
 class PresenceTracker:
@@ -73,7 +79,8 @@ class PresenceTracker:
     Absent to present takes motion that lasts: each frame of motion adds the time it covers to the
     evidence, each frame without takes it away again, so a single missing frame costs little and a
     single false one achieves nothing. Major motion must gather `on_latency_s`, minor motion alone
-    `minor_on_latency_s`. Present to absent takes `off_latency_s` without a frame of motion.
+    `minor_on_latency_s`. Present to absent takes `off_latency_s` without a frame of motion, or
+    `settled_off_latency_s` where the detector says that whoever moved has stayed.
 
     After a major motion the sensitivity is the sustain sensitivity, and it falls linearly back to
     the trigger sensitivity over `sustain_decay_s`. What counts as a major motion there is judged
@@ -98,6 +105,7 @@ class PresenceTracker:
         sensitivity = self.sensitivity
         motion = _classify(score, sensitivity)
         self._note_motion(motion, step_s)
+        self._note_staying(motion, score.score_stays)
         confirmed = self._gather_evidence(_classify(score, self._settings.trigger_sensitivity), step_s)
         self._decide(confirmed)
         return self._state(score.time_s, motion, sensitivity, self._explain(motion, score, sensitivity))
@@ -132,6 +140,7 @@ class PresenceTracker:
             memory = _Memory()
         elif memory.since_major_s is not None:
             memory.since_major_s += age_s
+        _close_question(memory)
         self._memory = memory
 
     def _step(self, time_s: float) -> float:
@@ -148,6 +157,7 @@ class PresenceTracker:
         memory.run_s = 0.0
         if memory.blocked_s > EVIDENCE_OUTLIVES_S:
             memory.evidence_major_s = memory.evidence_minor_s = 0.0
+            _close_question(memory)
         reason = f"unavailable: {_fault_in_words(score.fault & BLOCKING_FAULTS)}"
         return self._state(score.time_s, "none", self.sensitivity, reason, available=False)
 
@@ -158,6 +168,7 @@ class PresenceTracker:
         memory.since_motion_s = _later(memory.since_motion_s, step_s)
         memory.since_major_s = _later(memory.since_major_s, step_s)
         memory.since_confirmed_s = _later(memory.since_confirmed_s, step_s)
+        memory.since_lasting_s = _later(memory.since_lasting_s, step_s)
 
     def _note_motion(self, motion: Motion, step_s: float) -> None:
         memory = self._memory
@@ -167,6 +178,17 @@ class PresenceTracker:
         memory.run_s += step_s
         memory.last_motion = motion
         memory.since_motion_s = 0.0
+
+    def _note_staying(self, motion: Motion, score_stays: float) -> None:
+        """The mean of what the detector says in the seconds after a motion, for it wavers."""
+        memory = self._memory
+        if motion != "none" and _reached(memory.run_s, LASTS_S):
+            memory.since_lasting_s, memory.stays, memory.stays_asked = 0.0, 0.0, 0
+            return
+        asked = memory.since_lasting_s is not None and memory.since_lasting_s < STAYS_ASKED_S
+        if motion == "none" and asked and math.isfinite(score_stays):
+            memory.stays_asked += 1
+            memory.stays += (score_stays - memory.stays) / memory.stays_asked
 
     def _gather_evidence(self, motion: Motion, step_s: float) -> bool:
         """Add this frame to the evidence; True when motion has now lasted its on-latency."""
@@ -188,12 +210,19 @@ class PresenceTracker:
         if confirmed:
             memory.presence = True
             memory.since_confirmed_s = 0.0
-        elif memory.presence and self._silent_long_enough() and not self._held():
+        elif memory.presence and self._silent_long_enough() and not (self._settled() or self._held()):
             memory.presence = False
 
     def _silent_long_enough(self) -> bool:
         since_motion_s = self._memory.since_motion_s
         return since_motion_s is None or _reached(since_motion_s, self._settings.off_latency_s)
+
+    def _settled(self) -> bool:
+        """Whoever moved last seems to have stayed; flickers since then neither say so nor count."""
+        memory = self._memory
+        if memory.since_lasting_s is None or memory.stays < STAYS:
+            return False
+        return not _reached(memory.since_lasting_s, self._settings.settled_off_latency_s)
 
     def _held(self) -> bool:
         since_confirmed_s = self._memory.since_confirmed_s
@@ -212,6 +241,8 @@ class PresenceTracker:
             silent_s = memory.observed_s if memory.since_motion_s is None else memory.since_motion_s
             return f"nobody: no motion for {silent_s:.0f} s"
         last = f"{memory.last_motion} motion {memory.since_motion_s or 0.0:.0f} s ago"
+        if self._silent_long_enough() and self._settled():
+            return f"held: {last}, whoever it was seems to have stayed"
         if self._silent_long_enough():
             return f"held: {last}, presence lasts at least {settings.hold_s:g} s"
         name = "trigger" if sensitivity == settings.trigger_sensitivity else "sustain"
@@ -249,6 +280,12 @@ def _added(evidence_s: float, weight: float, step_s: float, latency_s: float) ->
 def _reached(elapsed_s: float, limit_s: float) -> bool:
     # A sum of hops misses its limit by rounding: 5 x 0.04 s is 0.2 s.
     return elapsed_s >= limit_s - 1e-6
+
+
+def _close_question(memory: _Memory) -> None:
+    """Whoever starts to look now has not seen the motion: what was said of it stands."""
+    if memory.since_lasting_s is not None:
+        memory.since_lasting_s = max(memory.since_lasting_s, STAYS_ASKED_S)
 
 
 def _later(elapsed_s: float | None, step_s: float) -> float | None:

@@ -11,10 +11,11 @@ from noctule.simulate.movers.machines import MACHINES
 from noctule.simulate.movers.pets import PETS
 from noctule.simulate.movers.references import REFERENCES
 from noctule.simulate.movers.shakes import SHAKES
+from noctule.simulate.movers.spinners import SPINNERS
 from noctule.simulate.parts import MoverPart
 
 #: What is drawn for a room.
-MOVERS: tuple[type[MoverPart], ...] = (*FANS, *DRAUGHT, *PETS, *MACHINES, *SHAKES)
+MOVERS: tuple[type[MoverPart], ...] = (*FANS, *SPINNERS, *DRAUGHT, *PETS, *MACHINES, *SHAKES)
 #: What a scene file may name: test targets are nothing that a home has.
 SCENE_MOVERS = (*MOVERS, *REFERENCES)
 

@@ -17,6 +17,8 @@ from noctule.simulate.smooth import Wander, minimum_jerk, step
 
 #: Hz of gusts, and how long things take to come to rest.
 _GUST_HZ, _SETTLE_S = (0.03, 0.25), 2.0
+#: Waves that run over a cloth at once, each its own way.
+_WAVES = 4
 #: Metres of swing times strength of the draught that keep what is drawn below 0.3 m/s.
 _SLOW_M = 0.045
 
@@ -98,34 +100,42 @@ class Curtain(Draught):
     width_m: float = Field(1.2, ge=0.2, le=5.0, description="of the cloth")
     height_m: float = Field(2.0, ge=0.3, le=4.0, description="of the cloth; half of it hangs over position_m")
     swing_m: float = Field(0.06, ge=0.0, le=0.3, description="of the lower edge in the hardest gust")
+    flutter_hz: float = Field(0.9, ge=0.4, le=4.0, description="of the quickest waves that run over it")
 
     def mover(self, rng: np.random.Generator) -> Mover:
         across, normal = _face(self.heading_deg)
-        column, row = np.meshgrid(np.linspace(-0.5, 0.5, 4), np.array([0.15, 0.5, 0.9]))
+        column, row = np.meshgrid(np.linspace(-0.5, 0.5, 5), np.array([0.1, 0.4, 0.7, 0.95]))
         column, row = column.ravel(), row.ravel()
         rest = np.array(self.position_m) + np.multiply.outer(column * self.width_m, across)
         rest[:, 2] += (0.5 - row) * self.height_m
-        # the whole swings as a pendulum, and waves run over its width
+        # the whole swings as a pendulum, and waves of all lengths run over it
         pendulum_hz = math.sqrt(9.81 / (0.67 * self.height_m)) / (2.0 * math.pi)  # of a hanging sheet
-        low = row**1.5
-        shapes = [low, low * np.sin(3.0 * column * np.pi), low * np.cos(4.0 * column * np.pi + 1.0)]
-        sizes = np.array([0.6, 0.25, 0.2]) * self.swing_m
+        low = row ** rng.uniform(1.0, 2.0)
+        across_turns, down_turns = rng.uniform(0.5, 2.5, _WAVES), rng.uniform(-0.8, 0.8, _WAVES)
+        start = rng.uniform(0.0, 1.0, _WAVES)
+        turns = np.multiply.outer(across_turns, column) + np.multiply.outer(down_turns, row) + start[:, None]
+        shapes = [low, *(low * np.sin(2.0 * np.pi * turns))]
+        # quicker waves are smaller ones
+        flutter = min(1.0, 0.9 / self.flutter_hz)
+        sizes = np.array([0.6, *[0.35 / math.sqrt(_WAVES) * flutter] * _WAVES]) * self.swing_m
         directions = np.stack(
             [np.multiply.outer(size * shape, normal) for size, shape in zip(sizes, shapes, strict=True)]
         )
         waves = [
             Wander(rng, 0.6 * pendulum_hz, 1.3 * pendulum_hz),
-            Wander(rng, 0.3, 0.9),
-            Wander(rng, 0.3, 0.9),
+            *(Wander(rng, 0.3, self.flutter_hz) for _ in range(_WAVES)),
         ]
-        return _Swaying(self, rng, rest, directions, waves, normal, 0.9)
+        return _Swaying(self, rng, rest, directions, waves, normal, max(1.3 * pendulum_hz, self.flutter_hz))
 
     @classmethod
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:
-        """Along a wall."""
-        height_m = rng.uniform(1.0, min(2.4, space.size_m[2] - 0.2))
-        width_m = min(rng.uniform(0.5, 2.5), 0.5 * min(space.size_m[:2]))
+        """Along a wall, or as laundry and flags hang, anywhere."""
+        height_m = rng.uniform(0.5, min(2.4, space.size_m[2] - 0.2))
+        width_m = min(rng.uniform(0.3, 2.5), 0.5 * min(space.size_m[:2]))
         place, heading = _at_wall(rng, space, 0.35, width_m)
+        if rng.random() < 0.4:
+            x, y, _ = space.spot(rng, margin_m=0.2 + 0.5 * width_m)
+            place, heading = (x, y), rng.uniform(-180.0, 180.0)
         strength = rng.uniform(0.1, 1.0)
         return cls(
             position_m=(*place, height_m / 2 + rng.uniform(0.02, 0.1)),

@@ -38,7 +38,7 @@ class Fan(MoverPart):
     tilt_deg: float = Field(0.0, ge=-90.0, le=90.0, description="up; -90: straight down")
     radius_m: float = Field(0.2, ge=0.03, le=1.0, description="of the blades' circle")
     blades: int = Field(4, ge=2, le=8, description="how many")
-    rpm: float = Field(1000.0, ge=10.0, le=3000.0, description="turns a minute")
+    rpm: float = Field(1000.0, ge=2.0, le=3000.0, description="turns a minute")
     speed_steps: tuple[tuple[float, float], ...] = Field((), description="(at_s, rpm): other speeds")
     swing_deg: float = Field(0.0, ge=0.0, le=60.0, description="of an oscillating head, to each side")
     swing_hz: float = Field(0.07, ge=0.01, le=0.5, description="to and fro so often a second")
@@ -53,8 +53,8 @@ class Fan(MoverPart):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if any(not 10.0 <= rpm <= 3000.0 for _, rpm in self.speed_steps):
-            raise ValueError("speed_steps: rpm must be 10 to 3000")
+        if any(not 2.0 <= rpm <= 3000.0 for _, rpm in self.speed_steps):
+            raise ValueError("speed_steps: rpm must be 2 to 3000")
         ends_s = math.inf if self.to_s is None else self.to_s
         times = [self.from_s, *(at_s for at_s, _ in self.speed_steps), ends_s]
         if any(late <= early for early, late in pairwise(times)):

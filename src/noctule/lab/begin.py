@@ -1,0 +1,97 @@
+"""Weights that a new run begins with: of another run, or of a model that was published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor
+
+from noctule.core.errors import NoctuleError
+from noctule.core.settings import FeatureSettings
+from noctule.lab import checkpoint
+from noctule.lab.shards import sha256_of
+from noctule.model import zoo
+from noctule.model.network import MotionNetwork, NetworkShape
+from noctule.model.rules import OUTPUTS
+
+#: How the exported graph names the network's weights.
+_PREFIX = "network."
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Weights by their names in `MotionNetwork`, and where they come from.
+
+    outputs : that they know. sha256 : of their file. corpora : that they have learnt from.
+    """
+
+    weights: dict[str, Tensor]
+    shape: NetworkShape
+    outputs: list[str]
+    sha256: str
+    corpora: list[dict[str, Any]]
+
+    def weights_for(self, network: MotionNetwork) -> dict[str, Tensor]:
+        """For this network; outputs that they do not know yet stay as the network has them.
+
+        Raises
+        ------
+        NoctuleError
+            They answer other questions than ours.
+        """
+        if self.outputs != list(OUTPUTS[: len(self.outputs)]):
+            raise NoctuleError(f"weights that answer {', '.join(self.outputs)} cannot be begun with")
+        fresh = network.state_dict()
+        weights = {name: self.weights[name] for name in fresh}
+        for name in ("head.weight", "head.bias"):
+            weights[name] = torch.cat([weights[name], fresh[name][len(weights[name]) :].cpu()])
+        return weights
+
+
+def begun_from(folder: Path) -> Begun:
+    """The best weights of a run's folder, or the float weights of a model's.
+
+    Raises
+    ------
+    NoctuleError
+        There are none, they are damaged, or they were trained on other features.
+    """
+    is_model = (folder / zoo.MANIFEST).is_file()
+    begun, digest = _from_model(folder) if is_model else _from_run(folder)
+    if digest != FeatureSettings().digest():
+        raise NoctuleError(f"{folder}: its weights were trained on other features")
+    return begun
+
+
+def _from_run(folder: Path) -> tuple[Begun, str]:
+    best = checkpoint.load(folder / checkpoint.BEST)
+    begun = Begun(
+        best["network"],
+        NetworkShape.from_dict(best["settings"]["shape"]),
+        best["outputs"],
+        sha256_of(folder / checkpoint.BEST),
+        best["corpora"],
+    )
+    return begun, best["feature_digest"]
+
+
+def _from_model(folder: Path) -> tuple[Begun, str]:
+    about = zoo.read_manifest(folder)
+    graph = onnx.load(zoo.Model(folder, about).file()).graph
+    weights = {
+        one.name.removeprefix(_PREFIX): torch.from_numpy(numpy_helper.to_array(one).copy())
+        for one in graph.initializer
+    }
+    begun = Begun(
+        weights,
+        NetworkShape.from_dict(about.training["shape"]),
+        about.outputs,
+        about.files["float"].sha256,
+        about.training.get("corpora", []),
+    )
+    return begun, about.feature_digest
