@@ -101,7 +101,7 @@ class PresenceSettings(_Section):
     )
     off_latency_s: float = Field(10.0, ge=5.0, le=7200.0, description="silence before nobody is there")
     settled_off_latency_s: float = Field(
-        120.0,
+        300.0,
         ge=5.0,
         le=7200.0,
         description="the same where whoever moved last seems to have stayed; only the network can tell",
