@@ -120,7 +120,7 @@ def test_any_partition_of_baseband_too(sizes: list[int]) -> None:
     block = room.block()
 
     def fresh() -> SensingPipeline:
-        return SensingPipeline(Settings(), carrier_hz=40000.0, channels=2, baseband_rate_hz=BASEBAND_HZ)
+        return SensingPipeline(PLAIN, carrier_hz=40000.0, channels=2, baseband_rate_hz=BASEBAND_HZ)
 
     cuts = np.unique(np.minimum(np.cumsum([0, *sizes, 24000]), 24000))
     one = fresh()

@@ -85,7 +85,7 @@ def test_a_set_that_is_not_there() -> None:
 def test_prepared_features_give_what_the_chain_gives() -> None:
     """Two roads: features shared by all detectors, and the chain as replay runs it."""
     scene = case("cold_starts", 1).scene
-    shared = Heard(scene, Settings()).decisions(detector_factory("cfar"))
+    shared = Heard(scene, Settings()).decisions(detector_factory(Settings().model.name))
     rendered = render(scene)
     chain = SensingPipeline(
         Settings(),

@@ -61,13 +61,13 @@ TUNED_SNR_DBA, TUNED_RISE_DB = (61.0, 73.0), (2.0, 9.0)
 #: Tones this near to the carrier lie within the sensor's band, and mostly on its velocity grid.
 NEAR_HZ = 1500.0
 #: Of curtains and lamps that move without pause, so many in a storm: mostly to 1 m/s, some to 2.5. [A]
-STORMS = 0.25
+STORMS = 0.35
 #: Of repellers, so many sweep narrowly about our carrier, as slowly as somebody who goes to and fro. [A]
 SWEEPS_HERE = 0.4
 #: Nobody puts a device into a cupboard: furniture keeps so far away from it.
 _FREE_M = 0.25
 #: What most looks like somebody.
-_PROVOKING: tuple[type[MoverPart], ...] = (Curtain, Curtain, Curtain, Lamp, Spinner, Spinner, *FANS)
+_PROVOKING: tuple[type[MoverPart], ...] = (*[Curtain] * 5, Lamp, Spinner, Spinner, *FANS)
 _DRAUGHTY = ("curtain", "blind", "plant", "lamp")
 
 
@@ -360,7 +360,7 @@ def _cold_starts(stage: Stage) -> Parts:
 def _other_motion(stage: Stage) -> Parts:
     """Nobody; one to three things that move without pause: each kind, and oftener what looks like people."""
     parts = [
-        running(stage, MOVERS if stage.chance(0.6) else _PROVOKING)
+        running(stage, MOVERS if stage.chance(0.4) else _PROVOKING)
         for _ in range(1 + stage.count((0.5, 0.3, 0.2)))
     ]
     return {"mover": tuple(parts), "sound": tuple(sounds(stage, (0.7, 0.2, 0.1)))}

@@ -54,6 +54,7 @@ class _Swaying:
     directions : (modes, points, 3) metres at full gust, where each mode takes each point.
     waves : a function of time for each mode.
     normal : where the face looks, (3,): flat things send most back when it looks at the device. None: round.
+    folds : 0 flat, all points alike, to 1, where each fold sends back what it likes.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class _Swaying:
         waves: list[Wander],
         normal: FloatArray | None,
         highest_hz: float,
+        folds: float = 1.0,
     ) -> None:
         self._part, self._gust = part, Wander(rng, *_GUST_HZ)
         self._rest, self._directions, self._waves, self._normal = rest_m, directions, waves, normal
@@ -73,7 +75,9 @@ class _Swaying:
         self.knot_rate_hz = max(20.0, 16.0 * highest_hz)
         points = len(rest_m)
         total = 10.0 ** (part.target_strength_db / 20.0)
-        self._strength = total / math.sqrt(points) * rng.rayleigh(math.sqrt(0.5), points)
+        uneven = rng.rayleigh(math.sqrt(0.5), points)
+        self._strength = total / math.sqrt(points) * (folds * uneven + 1.0 - folds)
+        self._folds = folds
         # the creases of cloth turn what they send about: strength follows how each point leans
         self._crease = rng.uniform(0.0, 2.0 * np.pi, points)
 
@@ -87,7 +91,11 @@ class _Swaying:
             view = np.asarray(viewpoint_m) - self._rest.mean(0)
             facing = abs(float(view @ self._normal)) / max(float(np.linalg.norm(view)), 1e-6)
             lean = np.einsum("tpx,x->tp", offset, self._normal)
-            strength = strength * (0.25 + 0.75 * facing**4) * (1.0 + 0.5 * np.cos(40.0 * lean + self._crease))
+            strength = (
+                strength
+                * (0.25 + 0.75 * facing**4)
+                * (1.0 + 0.5 * self._folds * np.cos(40.0 * lean + self._crease))
+            )
         return Scatterers(self._rest + offset, np.ascontiguousarray(strength))
 
 
@@ -111,7 +119,10 @@ class Curtain(Draught):
         # the whole swings as a pendulum, and waves of all lengths run over it
         pendulum_hz = math.sqrt(9.81 / (0.67 * self.height_m)) / (2.0 * math.pi)  # of a hanging sheet
         low = row ** rng.uniform(1.0, 2.0)
-        across_turns, down_turns = rng.uniform(0.5, 2.5, _WAVES), rng.uniform(-0.8, 0.8, _WAVES)
+        # some hang nearly flat and swing as one, as evenly as a pendulum; others are all folds and flutter
+        folds, even = rng.uniform(0.0, 1.0), rng.random() < 0.4
+        across_turns = folds * rng.uniform(0.5, 2.5, _WAVES)
+        down_turns = folds * rng.uniform(-0.8, 0.8, _WAVES)
         start = rng.uniform(0.0, 1.0, _WAVES)
         turns = np.multiply.outer(across_turns, column) + np.multiply.outer(down_turns, row) + start[:, None]
         shapes = [low, *(low * np.sin(2.0 * np.pi * turns))]
@@ -121,11 +132,12 @@ class Curtain(Draught):
         directions = np.stack(
             [np.multiply.outer(size * shape, normal) for size, shape in zip(sizes, shapes, strict=True)]
         )
-        waves = [
-            Wander(rng, 0.6 * pendulum_hz, 1.3 * pendulum_hz),
-            *(Wander(rng, 0.3, self.flutter_hz) for _ in range(_WAVES)),
-        ]
-        return _Swaying(self, rng, rest, directions, waves, normal, max(1.3 * pendulum_hz, self.flutter_hz))
+        bands = [(0.6 * pendulum_hz, 1.3 * pendulum_hz), *[(0.3, self.flutter_hz)] * _WAVES]
+        if even:
+            bands = [(0.97 * hz, 1.03 * hz) for hz in (rng.uniform(*band) for band in bands)]
+        waves = [Wander(rng, *band) for band in bands]
+        highest_hz = 1.03 * max(1.3 * pendulum_hz, self.flutter_hz)
+        return _Swaying(self, rng, rest, directions, waves, normal, highest_hz, folds)
 
     @classmethod
     def draw(cls, rng: np.random.Generator, space: Space) -> Self:
