@@ -34,6 +34,7 @@ size_m = [1.6, 0.8, 0.45]
 [device]
 shape = "puck"
 microphones = 2
+tone_db_spl = 88
 position_m = [0.3, 2.0, 1.1]
 
 [unit]
