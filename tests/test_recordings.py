@@ -302,7 +302,9 @@ def _radar(path: Path) -> BasebandBlock:
     return BasebandBlock(samples, 2000.0, 24.0e9 * 343.0 / 299_792_458.0, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="people-2 takes it for somebody, though slow rotors were in its corpus")
+@pytest.mark.xfail(
+    strict=True, reason="people-2 takes it for somebody, though slow rotors were in its corpus"
+)
 def test_a_spinning_lid_is_nobody(shared_data: Path) -> None:
     """A rotor flashes as a fan does."""
     block = _radar(shared_data / "radar_24GHz_HDR_iq" / "spin_warblet.npz")
