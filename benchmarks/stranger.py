@@ -63,7 +63,7 @@ class Room:
 
 @dataclass
 class Moving:
-    """Points over time: (knots, points, 3) metres, and (knots, points) amplitude at 1 m; behind a wall."""
+    """Points over time: (knots, points, 3) metres, (knots, points) amplitude at 1 m, a wall on the way."""
 
     place_m: FloatArray
     strength: FloatArray

@@ -205,7 +205,7 @@ class MotionNetwork(nn.Module):
         frames = torch.clamp(memory.frames + 1.0, max=CLOCK_FRAMES)
         return self.head(hidden), Memory(means, frames, history)
 
-    # -- parts of both
+    # -- parts of one or both
 
     def _halves(self, power_db: Tensor) -> Tensor:
         """Speeds coming, then speeds going, both from slow to fast: log10(1 + power over the floor).
