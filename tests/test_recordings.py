@@ -261,9 +261,11 @@ def _magnitude_features(magnitudes: Float32Array, velocity_mps: Float32Array, ho
     return FeatureBlock(
         time_s=np.arange(count, dtype=np.float64) * hop_s,
         log_power_db=np.array(rows),
+        clean_power_db=np.array(rows),
         velocity_mps=grid,
         valid_bins=(grid >= velocity_mps[0]) & (grid <= velocity_mps[-1]),
         broadband_db=np.zeros(count, np.float32),
+        removed_db=np.zeros(count, np.float32),
         carrier_level_dbfs=np.full(count, -20.0, np.float32),
         carrier_snr_db=np.full(count, 40.0, np.float32),
         faults=np.zeros(count, np.int64),

@@ -12,7 +12,7 @@ from dataclasses import fields
 import numpy as np
 import numpy.typing as npt
 
-from noctule.core.frames import AudioBlock, BasebandBlock, FeatureBlock, Float32Array
+from noctule.core.frames import PER_FRAME, AudioBlock, BasebandBlock, FeatureBlock, Float32Array
 from noctule.core.settings import FeatureSettings
 from noctule.core.units import SPEED_OF_SOUND_MPS
 from noctule.dsp.features import FeatureExtractor
@@ -68,9 +68,8 @@ def in_blocks(
 def joined(blocks: Iterable[FeatureBlock]) -> FeatureBlock:
     """One block of all frames."""
     parts = list(blocks)
-    per_frame = ("time_s", "log_power_db", "broadband_db", "carrier_level_dbfs", "carrier_snr_db", "faults")
     values = {f.name: getattr(parts[0], f.name) for f in fields(FeatureBlock)}
-    values |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in per_frame}
+    values |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in PER_FRAME}
     return FeatureBlock(**values)
 
 

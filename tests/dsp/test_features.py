@@ -24,12 +24,11 @@ from tests.dsp.sounds import (
 )
 
 from noctule.core.errors import NoctuleError
-from noctule.core.frames import BLOCKING_FAULTS, BasebandBlock, Fault, FeatureBlock
+from noctule.core.frames import BLOCKING_FAULTS, PER_FRAME, BasebandBlock, Fault, FeatureBlock
 from noctule.core.settings import FeatureSettings
 from noctule.dsp.features import FeatureExtractor
 
 SETTINGS = FeatureSettings()
-PER_FRAME = ("time_s", "log_power_db", "broadband_db", "carrier_level_dbfs", "carrier_snr_db", "faults")
 PLACES = [
     (44100, 18500),
     (44100, 20000),

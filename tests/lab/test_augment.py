@@ -19,9 +19,10 @@ def sample(seed: int = 1, label: int = 0) -> Sample:
     """Noise of one microphone."""
     generator = torch.Generator().manual_seed(seed)
     return Sample(
-        power=torch.empty(BATCH, FRAMES, BINS).exponential_(1.0, generator=generator),
+        power=torch.empty(1, BATCH, FRAMES, BINS).exponential_(1.0, generator=generator).repeat(2, 1, 1, 1),
         broadband_db=torch.zeros(BATCH, FRAMES),
         snr_db=torch.full((BATCH, FRAMES), 60.0),
+        removed_db=torch.zeros(BATCH, FRAMES),
         label=torch.full((BATCH, FRAMES), label),
         weight=torch.ones(BATCH, FRAMES),
         valid=torch.ones(BATCH, BINS, dtype=torch.bool),
@@ -79,18 +80,18 @@ def test_a_mirrored_crop_goes_the_other_way() -> None:
 def test_a_stretched_crop_is_quicker() -> None:
     one = with_line(sample(), 120 + 40, 1000.0)  # 2 m/s
     quick = changed(one, stretch=1.0, stretch_range=(1.2, 1.2)).power
-    assert set((quick[0, 0] > 500).nonzero().flatten().tolist()) == {120 + 48}
+    assert set((quick[0, 0, 0] > 500).nonzero().flatten().tolist()) == {120 + 48}
 
 
 def test_mixed_scenes_add_their_echoes_and_not_their_noise() -> None:
     """Each with the one before it in the batch."""
     power, label = sample().power, torch.zeros(BATCH, FRAMES, dtype=torch.int)
-    power[0, :, 20] += 1000.0
-    power[1, :, 200] += 500.0
+    power[:, 0, :, 20] += 1000.0
+    power[:, 1, :, 200] += 500.0
     label[0], label[1] = MAJOR, OTHER
     mixed = changed(dataclasses.replace(sample(), power=power, label=label), mix=1.0)
-    assert mixed.power[1, :, 20].mean() == pytest.approx(1001.0, rel=0.01)
-    assert mixed.power[1, :, 200].mean() == pytest.approx(501.0, rel=0.01)
+    assert mixed.power[:, 1, :, 20].mean() == pytest.approx(1001.0, rel=0.01)
+    assert mixed.power[:, 1, :, 200].mean() == pytest.approx(501.0, rel=0.01)
     assert mixed.power[..., 60:180].mean() == pytest.approx(1.0, abs=0.3)
     assert [set(row.tolist()) for row in mixed.label] == [{MAJOR}, {MAJOR | OTHER}, {OTHER}, {0}]
 
@@ -105,7 +106,7 @@ def test_what_nobody_knows_in_one_scene_nobody_knows_in_the_mixture() -> None:
 def test_a_weakened_echo_lies_in_the_same_noise() -> None:
     one = with_line(sample(), 60, 1000.0)
     weak = changed(one, weaken=1.0, weaken_db=6.0)
-    kept = weak.power[..., 60].mean(dim=1) / 1000.0
+    kept = weak.power[..., 60].mean(dim=2) / 1000.0
     assert ((kept > 0.24) & (kept < 1.01)).all()
     assert weak.power[..., 100:].mean() == pytest.approx(1.0, abs=0.02)
 
@@ -113,7 +114,7 @@ def test_a_weakened_echo_lies_in_the_same_noise() -> None:
 def test_a_strengthened_echo_leaves_the_floor() -> None:
     one = with_line(sample(), 60, 1000.0)
     strong = changed(one, strengthen=1.0, strengthen_db=8.0)
-    assert (strong.power[..., 60].mean(dim=1) > 1000.0).all()
+    assert (strong.power[..., 60].mean(dim=2) > 1000.0).all()
     quiet = one.power < 1.99  # below 3 dB
     assert torch.allclose(strong.power[quiet], one.power[quiet])
 
@@ -122,16 +123,17 @@ def test_a_burst_lifts_all_velocities_and_says_so() -> None:
     burst = changed(sample(), bursts=1.0)
     loud = burst.broadband_db > 10.0
     assert 0 < loud.sum() < BATCH * FRAMES / 4
-    assert 10 * torch.log10(burst.power[loud].mean(-1)).min() > 4.0
-    assert torch.equal(burst.power[burst.broadband_db == 0], sample().power[burst.broadband_db == 0])
+    assert 10 * torch.log10(burst.power[:, loud].mean(-1)).min() > 4.0
+    quiet = burst.broadband_db == 0
+    assert torch.equal(burst.power[:, quiet], sample().power[:, quiet])
 
 
 def test_a_masked_frame_is_noise_that_nobody_is_asked_about() -> None:
     masked = changed(with_line(sample(), 60, 1000.0), masked_frames=1.0)
     hidden = masked.weight == 0
     assert 0 < hidden.sum() <= 11 * BATCH
-    assert masked.power[hidden][:, 60].max() < 30.0
-    assert masked.power[~hidden][:, 60].min() > 900.0
+    assert masked.power[:, hidden][..., 60].max() < 30.0
+    assert masked.power[:, ~hidden][..., 60].min() > 900.0
 
 
 def test_invalid_bins_are_at_0_db_and_their_share_is_told() -> None:
@@ -141,20 +143,21 @@ def test_invalid_bins_are_at_0_db_and_their_share_is_told() -> None:
     narrow = changed(sample(), narrow=1.0, seed=5)
     assert not narrow.valid.all()
     power_db, scalars = inputs(narrow)
-    assert (power_db[~narrow.valid[:, None].expand_as(power_db)] == 0.0).all()
+    assert (power_db[~narrow.valid[:, None, None].expand_as(power_db)] == 0.0).all()
     assert scalars[:, 0, 2].tolist() == pytest.approx((narrow.valid.sum(1) / BINS).tolist())
 
 
 def test_lines_are_narrow_and_lie_over_what_was_there() -> None:
-    """Of 60 crops some stay, some sweep, some come and go; none is wide, and none takes power away."""
-    stays = sweeps = pauses = 0
+    """Some stay, some sweep, some come and go, some hang on the carrier; none is wide or takes power away."""
+    stays = sweeps = pauses = tied = 0
     for seed in range(15):
         over = changed(sample(), seed=seed, lines=1.0).power - sample().power
         assert (over > -1e-3).all()
-        for crop in over:
+        tied += int((over[0] > 2.0 * over[1] + 1.0).any(dim=(1, 2)).sum())
+        for crop in over[0]:
             seen = crop > 1.0
             stays += bool(seen.all(dim=0).any())
             sweeps += bool(seen.any(dim=0).sum() > 25)
             pauses += bool(seen.any()) and not bool(seen.any(dim=1).all())
-            assert seen.sum(dim=1).max() < 80
-    assert min(stays, sweeps, pauses) > 5
+            assert seen.sum(dim=1).max() < 90
+    assert min(stays, sweeps, pauses, tied) > 5

@@ -217,8 +217,9 @@ def quick_scene(seed: int, stratum: Stratum, split: Split, takes: tuple[Take, ..
         "seed": seed, "stratum": stratum.name, "split": split, "duration_s": 30.0, "causes": ["fan"],
     }  # fmt: skip
     half, byte = zeros.astype(np.float16), zeros.astype(np.uint8)
+    power = encode_power(np.zeros((n, 241)))
     return Shard(
-        encode_power(np.zeros((n, 241))), half, half, half, zeros.astype(np.int32), byte, byte, byte, half,
+        power, power, half, half, half, half, zeros.astype(np.int32), byte, byte, byte, half,
         zeros.astype(np.float32), zeros.astype(np.int32), [about],
     )  # fmt: skip
 

@@ -51,12 +51,12 @@ def test_crops_hold_what_the_shard_holds(tmp_path: Path) -> None:
     shard = next(corpus.read("train"))
     store = open_store([corpus], "train", tmp_path / "store", HOP_S)
     batch = cut(store, [(0, 30), (1, 90)], 40)
-    assert np.array_equal(batch.power[0], shard.power[30:70])
+    assert np.array_equal(batch.power[0, 0], shard.power[30:70])
     assert np.array_equal(batch.label[0] & MAJOR, shard.label[30:70] & MAJOR)
     assert np.array_equal(batch.label[0] & PRESENT != 0, shard.presence[30:70] != 0)
     # the second crop is cut short by the end of its scene
     assert batch.weight[1].tolist() == [1.0] * 10 + [0.0] * 30
-    assert np.array_equal(batch.power[1, 10:], np.tile(shard.power[199], (30, 1)))
+    assert np.array_equal(batch.power[1, 1, 10:], np.tile(shard.power[199], (30, 1)))
     assert batch.cold.tolist() == [False, False]
 
 

@@ -32,12 +32,24 @@ def shard(seeds: list[int], rooms_differ: float) -> Shard:
         parts["time_s"].append(0.048 * np.arange(FRAMES))
     count = FRAMES * len(seeds)
     zeros: dict[str, Any] = dict.fromkeys(
-        ("broadband_db", "carrier_snr_db", "carrier_level_dbfs", "faults", "presence", "range_m"),
+        (
+            "broadband_db",
+            "removed_db",
+            "carrier_snr_db",
+            "carrier_level_dbfs",
+            "faults",
+            "presence",
+            "range_m",
+        ),
         np.zeros(count),
     )
     arrays: dict[str, Any] = {name: np.concatenate(one) for name, one in parts.items()}
     return Shard(
-        **arrays, **zeros, weight=np.ones(count, np.uint8), scenes=[{"seed": seed} for seed in seeds]
+        **arrays,
+        **zeros,
+        clean=arrays["power"],
+        weight=np.ones(count, np.uint8),
+        scenes=[{"seed": seed} for seed in seeds],
     )
 
 

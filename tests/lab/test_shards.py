@@ -30,7 +30,9 @@ def a_shard(frames: int = 40, seed: int = 7, first_s: float = 0.0) -> Shard:
     rng = np.random.default_rng(seed)
     return Shard(
         power=rng.integers(0, 256, (frames, 241)).astype(np.uint8),
+        clean=rng.integers(0, 256, (frames, 241)).astype(np.uint8),
         broadband_db=rng.uniform(0.0, 20.0, frames).astype(np.float16),
+        removed_db=rng.uniform(0.0, 20.0, frames).astype(np.float16),
         carrier_snr_db=np.full(frames, 70.0, np.float16),
         carrier_level_dbfs=np.full(frames, -30.0, np.float16),
         faults=np.full(frames, 1 << 10, np.int32),

@@ -239,9 +239,11 @@ def features(power_db: np.ndarray) -> FeatureBlock:
     return FeatureBlock(
         time_s=np.arange(frames, dtype=np.float64) * HOP_S,
         log_power_db=power_db,
+        clean_power_db=power_db,
         velocity_mps=np.linspace(-6, 6, 241, dtype=np.float32),
         valid_bins=np.ones(241, bool),
         broadband_db=np.zeros(frames, np.float32),
+        removed_db=np.zeros(frames, np.float32),
         carrier_level_dbfs=np.full(frames, -30, np.float32),
         carrier_snr_db=np.full(frames, 60, np.float32),
         faults=np.zeros(frames, np.int64),

@@ -66,9 +66,12 @@ def shard_of(kinds: list[str], frames: int, split: str, rng: np.random.Generator
     scenes = [
         {"seed": i, "stratum": kind, "split": split, "carrier_hz": 40000.0} for i, kind in enumerate(kinds)
     ]
+    power = encode_power(10.0 * np.log10(np.concatenate(powers)))
     return Shard(
-        power=encode_power(10.0 * np.log10(np.concatenate(powers))),
+        power=power,
+        clean=power,
         broadband_db=np.zeros(count, np.float16),
+        removed_db=np.zeros(count, np.float16),
         carrier_snr_db=np.full(count, 60.0, np.float16),
         carrier_level_dbfs=np.full(count, -30.0, np.float16),
         faults=np.zeros(count, np.int32),

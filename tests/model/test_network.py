@@ -22,8 +22,8 @@ def network() -> MotionNetwork:
 
 def stream(frames: int, seed: int = 1, batch: int = 1) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    power_db = 8.0 * torch.randn(batch, frames, 241, generator=generator)
-    scalars = torch.rand(batch, frames, 3, generator=generator) * torch.tensor([40.0, 120.0, 1.0])
+    power_db = 8.0 * torch.randn(batch, frames, 2, 241, generator=generator)
+    scalars = torch.rand(batch, frames, 4, generator=generator) * torch.tensor([40.0, 120.0, 1.0, 40.0])
     return power_db, scalars
 
 
@@ -84,7 +84,7 @@ def test_the_other_sign_of_velocity_is_the_other_half(network: MotionNetwork) ->
     half = network.shape.half
     assert torch.allclose(level[..., :half], mirrored[..., half:])
     # 0.05 m/s coming is the first bin of the first half
-    assert level[0, 0, 0] == pytest.approx(math.log10(1.0 + 10.0 ** (float(power_db[0, 0, 121]) / 10)))
+    assert level[0, 0, 0, 0] == pytest.approx(math.log10(1.0 + 10.0 ** (float(power_db[0, 0, 0, 121]) / 10)))
 
 
 def test_the_carrier_itself_is_not_looked_at(network: MotionNetwork) -> None:
@@ -100,8 +100,8 @@ def test_means_begin_as_plain_averages(network: MotionNetwork) -> None:
     memory = Memory.empty(network.shape)
     for number in range(1, 6):
         level_db = 10.0 * math.log10(10.0**number - 1.0)
-        _, memory = network.step(torch.full((1, 241), level_db), torch.zeros(1, 3), memory)
-    assert memory.means[1:].flatten().tolist() == pytest.approx([3.0] * 480)
+        _, memory = network.step(torch.full((1, 2, 241), level_db), torch.zeros(1, 4), memory)
+    assert memory.means[1:].flatten().tolist() == pytest.approx([3.0] * 720, abs=0.01)
     assert memory.means[0].mean().item() == pytest.approx(3.0, abs=0.01)
     assert memory.frames.item() == 5
 
@@ -111,8 +111,9 @@ def test_the_clock_stands_still_at_its_end(network: MotionNetwork) -> None:
     memory.frames.fill_(CLOCK_FRAMES)
     memory.means.fill_(1.0)
     level_db = 10.0 * math.log10(10.0**2 - 1.0)
-    _, after = network.step(torch.full((1, 241), level_db), torch.zeros(1, 3), memory)
+    _, after = network.step(torch.full((1, 2, 241), level_db), torch.zeros(1, 4), memory)
     assert after.frames.item() == CLOCK_FRAMES
     hop_s = network.shape.hop_s
-    expected = [1.0 + hop_s / mean_s for mean_s in network.shape.mean_s]
+    means_s = network.shape.mean_s
+    expected = [1.0 + hop_s / mean_s for mean_s in (*means_s, means_s[0])]
     assert after.means[:, 0].tolist() == pytest.approx(expected, rel=1e-5)

@@ -14,7 +14,7 @@ from tests.model.tiny_model import untrained, write_tiny_model
 from noctule.cli.replay import replay
 from noctule.cli.run import make_sensor
 from noctule.core.errors import NoctuleError
-from noctule.core.frames import BasebandBlock, Fault, FeatureBlock
+from noctule.core.frames import PER_FRAME, BasebandBlock, Fault, FeatureBlock
 from noctule.core.settings import FeatureSettings, Settings
 from noctule.model.rules import NOT_JUDGED, RESET_AFTER_S
 from noctule.model.runtime import NetworkDetector
@@ -34,13 +34,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def block(frames: int, seed: int = 3, faults: npt.NDArray[np.int64] | None = None) -> FeatureBlock:
-    rng = np.random.default_rng(seed)
+    powers = [np.random.default_rng([seed, n]).exponential(1.0, (frames, 241)) for n in range(2)]
+    power_db, clean_db = (10.0 * np.log10(one).astype(np.float32) for one in powers)
     return FeatureBlock(
         time_s=np.arange(frames, dtype=np.float64) * HOP_S,
-        log_power_db=(10 * np.log10(rng.exponential(1.0, (frames, 241)))).astype(np.float32),
+        log_power_db=power_db,
+        clean_power_db=clean_db,
         velocity_mps=VELOCITY,
         valid_bins=np.ones(241, bool),
         broadband_db=np.random.default_rng(seed + 1).uniform(0, 3, frames).astype(np.float32),
+        removed_db=np.random.default_rng(seed + 2).uniform(0, 3, frames).astype(np.float32),
         carrier_level_dbfs=np.full(frames, -30, np.float32),
         carrier_snr_db=np.full(frames, 60, np.float32),
         faults=np.zeros(frames, np.int64) if faults is None else faults,
@@ -49,16 +52,17 @@ def block(frames: int, seed: int = 3, faults: npt.NDArray[np.int64] | None = Non
 
 
 def part(whole: FeatureBlock, frames: slice) -> FeatureBlock:
-    names = ("time_s", "log_power_db", "broadband_db", "carrier_level_dbfs", "carrier_snr_db", "faults")
-    return dataclasses.replace(whole, **{name: getattr(whole, name)[frames] for name in names})
+    return dataclasses.replace(whole, **{name: getattr(whole, name)[frames] for name in PER_FRAME})
 
 
 def test_onnx_runtime_gives_what_pytorch_gives(model: Model) -> None:
     whole, session = block(300), StepSession(model.file())
-    scalars = np.stack([whole.broadband_db, whole.carrier_snr_db, np.ones(300, np.float32)], axis=1)
-    found = [session.step(row, extra)[1] for row, extra in zip(whole.log_power_db, scalars, strict=True)]
+    ones = np.ones(300, np.float32)
+    scalars = np.stack([whole.broadband_db, whole.carrier_snr_db, ones, whole.removed_db], axis=1)
+    powers = np.stack([whole.log_power_db, whole.clean_power_db], axis=1)
+    found = [session.step(row, extra)[1] for row, extra in zip(powers, scalars, strict=True)]
     with torch.no_grad():
-        expected = untrained()(torch.from_numpy(whole.log_power_db)[None], torch.from_numpy(scalars)[None])
+        expected = untrained()(torch.from_numpy(powers)[None], torch.from_numpy(scalars)[None])
     assert np.abs(np.array(found) - expected[0].numpy()).max() < 1e-4
 
 
@@ -125,8 +129,8 @@ def test_a_frame_that_is_no_number_is_not_remembered(model: Model) -> None:
 def test_velocity_is_that_of_what_stands_out_on_one_side(model: Model, speed_mps: float) -> None:
     whole = block(6)
     fan = np.abs(np.abs(VELOCITY) - 2.0) < 0.2  # on both sides: no direction
-    whole.log_power_db[:, fan] = 20.0
-    whole.log_power_db[:, np.abs(VELOCITY - speed_mps) < 0.11] = 25.0
+    whole.clean_power_db[:, fan] = 20.0
+    whole.clean_power_db[:, np.abs(VELOCITY - speed_mps) < 0.11] = 25.0
     found = NetworkDetector(model).score(whole)[-1].radial_velocity_mps
     assert found == pytest.approx(speed_mps, abs=0.12)
 

@@ -258,9 +258,11 @@ def by_hand(rows_db: FloatArray, faults: int | list[int] = 0) -> list[float]:
     block = FeatureBlock(
         time_s=np.arange(n, dtype=np.float64) * 0.048,
         log_power_db=rows_db.astype(np.float32),
+        clean_power_db=rows_db.astype(np.float32),
         velocity_mps=velocity,
         valid_bins=np.ones(241, bool),
         broadband_db=zeros,
+        removed_db=zeros,
         carrier_level_dbfs=zeros,
         carrier_snr_db=zeros,
         faults=np.broadcast_to(np.asarray(faults, np.int64), (n,)),

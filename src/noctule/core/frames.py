@@ -92,19 +92,25 @@ class FeatureBlock:
     ----------
     time_s : (frames,) float64, stream time of the last sample the frame used.
     log_power_db : (frames, bins) float32, power over the tracked noise floor on `velocity_mps`.
+    clean_power_db : (frames, bins) float32, likewise, after what the loudspeaker does to its own tone was
+        taken off.
     velocity_mps : (bins,) float32, the signed radial velocity grid, the same at every carrier.
     valid_bins : (bins,) bool, False where this carrier and rate cannot carry the velocity.
     broadband_db : (frames,) float32, how far the far ends of the grid rose above their floor:
         keys, sibilants, claps. Zero when quiet.
+    removed_db : (frames,) float32, by how much the power fell when distortion of the tone was taken off:
+        0 while nothing plays.
     carrier_level_dbfs, carrier_snr_db : (frames,) float32; the SNR is against the noise in 10 Hz.
     faults : (frames,) int64 bit sets of `Fault`.
     """
 
     time_s: npt.NDArray[np.float64]
     log_power_db: Float32Array
+    clean_power_db: Float32Array
     velocity_mps: Float32Array
     valid_bins: BoolArray
     broadband_db: Float32Array
+    removed_db: Float32Array
     carrier_level_dbfs: Float32Array
     carrier_snr_db: Float32Array
     faults: IntArray
@@ -112,6 +118,13 @@ class FeatureBlock:
 
     def __len__(self) -> int:
         return len(self.time_s)
+
+
+#: Fields of a `FeatureBlock` with one row a frame.
+PER_FRAME = (
+    "time_s", "log_power_db", "clean_power_db", "broadband_db", "removed_db", "carrier_level_dbfs",
+    "carrier_snr_db", "faults",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,10 @@ class EmitSettings(_Section):
     ramp_s: float = Field(0.05, ge=0.01, le=1.0, description="raised-cosine fade, so that nothing clicks")
 
 
+#: Rises when the same settings give other features.
+_FEATURE_LAYOUT = 2
+
+
 class FeatureSettings(_Section):
     """What the detector sees. The digest of this section travels with every model."""
 
@@ -76,7 +80,7 @@ class FeatureSettings(_Section):
 
     def digest(self) -> str:
         """Short hash of everything that changes what a model sees."""
-        text = json.dumps(self.model_dump(), sort_keys=True)
+        text = json.dumps({"layout": _FEATURE_LAYOUT, **self.model_dump()}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

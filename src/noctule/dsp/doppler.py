@@ -7,6 +7,7 @@ microphone and hop.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,14 +31,16 @@ class SpectrumBlock:
 
     Attributes
     ----------
-    power : (frames, channels, fft bins) float32, |S|² scaled to the variance of a white baseband;
+    spectrum : (frames, channels, fft bins) complex64 S, scaled so that white noise of variance 1 has power 1;
         FFT order (zero velocity first).
+    power : likewise float32, |S|².
     carrier : (frames, channels) complex64, static phasor of the window; half the tone's amplitude.
     step : (frames, channels) float32, largest lasting jump of the baseband inside the newest hop, or 0.
     end_sample : one a frame, baseband position just behind the newest sample used.
     faults : one a frame, `Fault` bits of the audio that went in since the frame before.
     """
 
+    spectrum: Complex64Array
     power: Float32Array
     carrier: Complex64Array
     step: Float32Array
@@ -57,6 +60,7 @@ class DopplerSpectrum:
     line_gain : power of a line of amplitude 1 where white noise of variance 1 has power 1.
     velocity_mps : (bins,) the grid, ascending.
     valid_bins : (bins,) False where the recording's rate cannot carry the velocity.
+    pairs : FFT bins 1 to this, of both sides, are all that the grid shows.
     """
 
     def __init__(
@@ -104,6 +108,8 @@ class DopplerSpectrum:
         self._lower = np.floor(position).astype(np.intp) % self.fft_size
         self._upper = (self._lower + 1) % self.fft_size
         self._upper_share = (position - np.floor(position)).astype(np.float32)
+        highest = np.abs(shift_hz[valid]).max() * self.fft_size / self.baseband_rate_hz
+        self.pairs = min(math.ceil(highest), (self.fft_size - 1) // 2)
 
     def on_grid(self, power: Float32Array, weight: list[float]) -> Float32Array:
         """Weighted sum over the microphones of one frame `(channels, fft bins)`, on the grid `(bins,)`."""
@@ -155,7 +161,7 @@ class DopplerSpectrum:
         faults[0], self._faults = int(self._faults), Fault(0)
         first_end = self._end_sample - buffer.shape[1] + start + N
         ends = [first_end + H * i for i in range(frames)]
-        return SpectrumBlock(power, carrier, step, ends, faults)
+        return SpectrumBlock(spectrum, power, carrier, step, ends, faults)
 
 
 @njit(cache=True, fastmath=True)

@@ -1,6 +1,7 @@
 """The order of the stages: audio to features. Every road goes through here (live, replay, training, C).
 
-front end (check, downconvert) -> window and clutter -> Doppler power -> floors and quality -> features
+front end (check, downconvert) -> window and clutter -> Doppler spectrum -> distortion taken off its power
+-> floors and quality -> features
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from noctule.core.frames import (
 )
 from noctule.core.settings import FeatureSettings
 from noctule.core.units import SPEED_OF_SOUND_MPS
+from noctule.dsp.distortion import DistortionCanceller
 from noctule.dsp.doppler import DopplerSpectrum, SpectrumBlock
 from noctule.dsp.floor import FloorShape, WhiteNoise, is_lone_line
 from noctule.dsp.front_end import FrontEnd
@@ -30,8 +32,8 @@ FORGET_AFTER_S = 0.5
 
 _BLOCKING = int(BLOCKING_FAULTS)
 _NO_CARRIER = int(Fault.CARRIER_MISSING | Fault.CARRIER_LOST)
-#: time, log power, broadband, quality and all faults of one frame
-_Row = tuple[float, Float32Array, float, FrameQuality, int]
+#: time, log power as it is and without distortion, broadband, dB removed, quality and all faults of one frame
+_Row = tuple[float, Float32Array, Float32Array, float, float, FrameQuality, int]
 
 
 class FeatureExtractor:
@@ -97,6 +99,7 @@ class FeatureExtractor:
         self._doppler.reset()
         self._white = WhiteNoise(self._fft_velocity(), self._fft_valid(), self._velocity_max_mps)
         self._shape = FloorShape(self.hop_s, self.velocity_mps)
+        self._clean_shape = FloorShape(self.hop_s, self.velocity_mps)
         window_hops = math.ceil(self._doppler.window_samples / self._doppler.hop_samples) + 1
         self._quality = QualityMonitor(
             channels=self.channels,
@@ -104,6 +107,12 @@ class FeatureExtractor:
             window_hops=window_hops,
             baseband_rate_hz=self._baseband_rate_hz,
             line_gain=self._doppler.line_gain,
+        )
+        self._distortion = DistortionCanceller(
+            channels=self.channels,
+            fft_size=self._doppler.fft_size,
+            pairs=self._doppler.pairs,
+            hop_s=self.hop_s,
         )
         self._frames_seen = 0
         self._blocked_s = math.inf  # no floor yet
@@ -150,11 +159,13 @@ class FeatureExtractor:
                 self._noise_before = noise_before
             self._blocked_s += self.hop_s
             self._live = quality.live if not quality.fault & _NO_CARRIER else [False] * self.channels
-            return time_s, self._no_power, 0.0, quality, quality.fault
+            return time_s, self._no_power, self._no_power, 0.0, 0.0, quality, quality.fault
         blocked_s, self._blocked_s = self._blocked_s, 0.0
         if blocked_s > FORGET_AFTER_S:  # what the floors learnt before, or beside a carrier, is not this room
             self._white.level = noise = noise_now
             self._shape.reset()
+            self._clean_shape.reset()
+            self._distortion.reset()
         elif blocked_s > 0.0:
             self._white.level = noise = self._noise_before
         self._live = quality.live
@@ -165,13 +176,17 @@ class FeatureExtractor:
         weight = [share * live / level for live, level in zip(quality.live, noise, strict=True)]
         combined = self._doppler.on_grid(power, weight)
         log_power_db = self._shape.refer(combined)
+        removed = self._distortion.update(spectra.spectrum[i], noise, quality.live)
+        rest = np.maximum(combined - self._doppler.on_grid(removed[None], [1.0]), np.float32(0))
+        clean_power_db = self._clean_shape.refer(rest)
         if self._frames_seen % 25 == 0:
             self._interference = self._look_for_tones()
         self._frames_seen += 1
         rises = sorted(now / level for now, level in zip(noise_now, noise, strict=True))
         rise = rises[len(rises) // 2]
         fault = quality.fault | self._interference
-        return time_s, log_power_db, 10.0 * math.log10(max(1.0, rise)), quality, fault
+        broadband_db = 10.0 * math.log10(max(1.0, rise))
+        return time_s, log_power_db, clean_power_db, broadband_db, self._distortion.removed_db, quality, fault
 
     def _look_for_tones(self) -> int:
         """A lone line on the slow floor away from the carrier: another emitter, a switching supply."""
@@ -180,17 +195,20 @@ class FeatureExtractor:
         return int(Fault.INTERFERENCE) if line.any() else 0
 
     def _gather(self, rows: list[_Row]) -> FeatureBlock:
-        power = np.array([r[1] for r in rows], dtype=np.float32).reshape(len(rows), len(self.velocity_mps))
+        shape = len(rows), len(self.velocity_mps)
+        power, clean = (np.array([r[n] for r in rows], dtype=np.float32).reshape(shape) for n in (1, 2))
         if self._some_invalid:
-            power[:, ~self.valid_bins] = 0.0
+            power[:, ~self.valid_bins] = clean[:, ~self.valid_bins] = 0.0
         return FeatureBlock(
             time_s=np.array([r[0] for r in rows], dtype=np.float64),
             log_power_db=power,
+            clean_power_db=clean,
             velocity_mps=self.velocity_mps,
             valid_bins=self.valid_bins,
-            broadband_db=np.array([r[2] for r in rows], dtype=np.float32),
-            carrier_level_dbfs=np.array([r[3].carrier_level_dbfs for r in rows], dtype=np.float32),
-            carrier_snr_db=np.array([r[3].carrier_snr_db for r in rows], dtype=np.float32),
-            faults=np.array([r[4] for r in rows], dtype=np.int64),
+            broadband_db=np.array([r[3] for r in rows], dtype=np.float32),
+            removed_db=np.array([r[4] for r in rows], dtype=np.float32),
+            carrier_level_dbfs=np.array([r[5].carrier_level_dbfs for r in rows], dtype=np.float32),
+            carrier_snr_db=np.array([r[5].carrier_snr_db for r in rows], dtype=np.float32),
+            faults=np.array([r[6] for r in rows], dtype=np.int64),
             carrier_hz=self.carrier_hz,
         )

@@ -46,25 +46,27 @@ class Chances:
 
 @dataclass(frozen=True)
 class Sample:
-    """A batch on its way into the network; leading axes (batch, frames).
+    """A batch on its way into the network.
 
-    power : (batch, frames, bins), 1 is the noise floor. broadband_db, snr_db, weight : (batch, frames).
+    power : (2, batch, frames, bins), as it is and without distortion; 1 is the noise floor. broadband_db,
+    snr_db, removed_db, weight : (batch, frames).
     label : (batch, frames) bits. valid : (batch, bins).
     """
 
     power: Tensor
     broadband_db: Tensor
     snr_db: Tensor
+    removed_db: Tensor
     label: Tensor
     weight: Tensor
     valid: Tensor
 
     def network_inputs(self) -> tuple[Tensor, Tensor]:
-        """Log power and scalars as `MotionNetwork` takes them: invalid bins at 0 dB."""
-        power_db = 10.0 * torch.log10(self.power.clamp(min=_LOWEST))
-        power_db = power_db * self.valid[:, None]
+        """Log powers and scalars as `MotionNetwork` takes them: invalid bins at 0 dB."""
+        power_db = 10.0 * torch.log10(self.power.clamp(min=_LOWEST)) * self.valid[:, None]
+        power_db = power_db.permute(1, 2, 0, 3)
         share = self.valid.float().mean(dim=1)[:, None].expand_as(self.snr_db)
-        return power_db, torch.stack([self.broadband_db, self.snr_db, share], dim=-1)
+        return power_db, torch.stack([self.broadband_db, self.snr_db, share, self.removed_db], dim=-1)
 
 
 def as_sample(batch: Batch, device: str = "cpu") -> Sample:
@@ -75,6 +77,7 @@ def as_sample(batch: Batch, device: str = "cpu") -> Sample:
         power=table.to(device)[torch.from_numpy(np.array(batch.power)).to(device).int()],
         broadband_db=scalars[..., 0],
         snr_db=scalars[..., 1],
+        removed_db=scalars[..., 2],
         label=torch.from_numpy(np.array(batch.label)).to(device).int(),
         weight=torch.from_numpy(batch.weight).to(device),
         valid=torch.from_numpy(np.array(batch.valid)).to(device),
@@ -103,7 +106,8 @@ def _chosen(one: Sample, chance: float, rng: np.random.Generator) -> Tensor:
 
 
 def _with_rows(whole: Tensor, chosen: Tensor, rows: Tensor) -> Tensor:
-    return whole.index_copy(0, chosen, rows)
+    """Other crops in the place of the chosen ones; power has them along its second axis."""
+    return whole.index_copy(int(whole.dim() == 4), chosen, rows)
 
 
 def _uniform(low: float, high: float, count: int, rng: np.random.Generator, like: Tensor) -> Tensor:
@@ -115,7 +119,7 @@ def _mirror(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
     chosen = _chosen(one, chances.mirror, rng)
     return replace(
         one,
-        power=_with_rows(one.power, chosen, one.power[chosen].flip(-1)),
+        power=_with_rows(one.power, chosen, one.power[:, chosen].flip(-1)),
         valid=_with_rows(one.valid, chosen, one.valid[chosen].flip(-1)),
     )
 
@@ -131,10 +135,10 @@ def _stretch(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
     # beyond the ends: what lies inside, turned round
     source = torch.where(source < 0, -source, source)
     source = torch.where(source >= bins, 2 * (bins - 1) - source, source)
-    wide = source[:, None].expand(-1, one.power.shape[1], -1)
+    wide = source[None, :, None].expand(2, -1, one.power.shape[2], -1)
     return replace(
         one,
-        power=_with_rows(one.power, chosen, one.power[chosen].gather(2, wide)),
+        power=_with_rows(one.power, chosen, one.power[:, chosen].gather(3, wide)),
         valid=_with_rows(one.valid, chosen, one.valid[chosen].gather(1, source)),
     )
 
@@ -143,7 +147,7 @@ def _mix(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
     """Two scenes in one room: echoes add, the noise is there once, either's motion is motion."""
     chosen = _chosen(one, chances.mix, rng)
     other = (chosen - 1) % len(one.weight)
-    a, b = one.power[chosen], one.power[other]
+    a, b = one.power[:, chosen], one.power[:, other]
     sum_ = a + b - 1.0
     power = torch.where(sum_ > 0.1, sum_, torch.minimum(a, b))
     bursts = 10.0 ** (one.broadband_db[chosen] / 10.0) + 10.0 ** (one.broadband_db[other] / 10.0) - 1.0
@@ -151,6 +155,9 @@ def _mix(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
         one,
         power=_with_rows(one.power, chosen, power),
         broadband_db=_with_rows(one.broadband_db, chosen, 10.0 * torch.log10(bursts.clamp(min=1.0))),
+        removed_db=_with_rows(
+            one.removed_db, chosen, torch.maximum(one.removed_db[chosen], one.removed_db[other])
+        ),
         label=_with_rows(one.label, chosen, one.label[chosen] | one.label[other]),
         weight=_with_rows(one.weight, chosen, one.weight[chosen] * one.weight[other]),
         valid=_with_rows(one.valid, chosen, one.valid[chosen] & one.valid[other]),
@@ -161,7 +168,7 @@ def _strengthen(one: Sample, chances: Chances, rng: np.random.Generator) -> Samp
     """What stands well above the floor stands higher; the floor stays."""
     chosen = _chosen(one, chances.strengthen, rng)
     gain_db = _uniform(0.0, chances.strengthen_db, len(chosen), rng, one.power)[:, None, None]
-    power = one.power[chosen]
+    power = one.power[:, chosen]
     # from 3 dB over the floor on, in full from 9 dB on
     share = ((10.0 * torch.log10(power.clamp(min=1.0)) - 3.0) / 6.0).clamp(0.0, 1.0)
     return replace(one, power=_with_rows(one.power, chosen, power * 10.0 ** (0.1 * gain_db * share)))
@@ -171,8 +178,8 @@ def _weaken(one: Sample, chances: Chances, rng: np.random.Generator, generator: 
     """More noise than there was: everything is a smaller share of it."""
     chosen = _chosen(one, chances.weaken, rng)
     share = 10.0 ** (-0.1 * _uniform(0.0, chances.weaken_db, len(chosen), rng, one.power))[:, None, None]
-    noise = _noise((len(chosen), *one.power.shape[1:]), one.power, rng, generator)
-    power = share * one.power[chosen] + (1.0 - share) * noise
+    noise = _noise((len(chosen), *one.power.shape[2:]), one.power, rng, generator)
+    power = share * one.power[:, chosen] + (1.0 - share) * noise
     return replace(one, power=_with_rows(one.power, chosen, power))
 
 
@@ -201,11 +208,12 @@ def _noise(
 def _lines(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
     """Tones that nobody in the room makes: some stay, some sweep to and fro, some come and go.
 
-    Foreign emitters are on one side of the carrier, what modulates the carrier itself is on both.
+    Foreign emitters are on one side of the carrier; what modulates the carrier itself is on both, and most of
+    it would have been taken off.
     """
     chosen = _chosen(one, chances.lines, rng)
-    power = one.power[chosen]  # a copy: chosen by index
-    frames, bins = power.shape[1:]
+    power = one.power[:, chosen]  # a copy: chosen by index
+    frames, bins = power.shape[2:]
     frame, bin_ = np.arange(frames), np.arange(bins)
     for i in range(len(chosen)):
         for _ in range(int(rng.integers(1, 4))):
@@ -221,15 +229,17 @@ def _lines(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
             width = 0.8 + 0.3 * np.abs(np.gradient(place))[:, None]
             line = level[:, None] * np.exp(-(((bin_ - place[:, None]) / width) ** 2)) / width
             both = rng.random() < 0.3
-            power[i] += torch.from_numpy((line + both * line[:, ::-1]).astype(np.float32)).to(power.device)
+            made = torch.from_numpy((line + both * line[:, ::-1]).astype(np.float32)).to(power.device)
+            power[0, i] += made
+            power[1, i] += made * (10.0 ** rng.uniform(-4.0, 0.0) if both else 1.0)
     return replace(one, power=_with_rows(one.power, chosen, power))
 
 
 def _bursts(one: Sample, chances: Chances, rng: np.random.Generator, generator: torch.Generator) -> Sample:
     """Claps, keys, sibilants: all velocities for a few frames, and the far ends tell."""
     chosen = _chosen(one, chances.bursts, rng)
-    power, broadband_db = one.power[chosen], one.broadband_db[chosen]  # copies: chosen by index
-    frames, bins = power.shape[1:]
+    power, broadband_db = one.power[:, chosen], one.broadband_db[chosen]  # copies: chosen by index
+    frames, bins = power.shape[2:]
     for i in range(len(chosen)):
         for _ in range(int(rng.integers(1, 9))):
             length = int(rng.integers(1, 6))
@@ -237,7 +247,7 @@ def _bursts(one: Sample, chances: Chances, rng: np.random.Generator, generator: 
             level = 10.0 ** (0.1 * rng.uniform(2.0, 28.0))
             tilt_db = torch.linspace(*rng.uniform(-4.0, 4.0, 2).tolist(), bins, device=power.device)
             speckle = _noise((1, length, bins), power, rng, generator)[0]
-            power[i, first : first + length] += level * speckle * 10.0 ** (0.1 * tilt_db)
+            power[:, i, first : first + length] += level * speckle * 10.0 ** (0.1 * tilt_db)
             before = 10.0 ** (0.1 * broadband_db[i, first : first + length])
             broadband_db[i, first : first + length] = 10.0 * torch.log10(before + level)
     return replace(
@@ -255,14 +265,14 @@ def _replace_with_noise(
     chosen = _chosen(one, chances.masked_frames, rng)
     for i in chosen.tolist():
         length = int(rng.integers(1, 12))
-        first = int(rng.integers(0, max(1, power.shape[1] - length)))
-        power[i, first : first + length] = _noise((1, length, power.shape[2]), power, rng, generator)[0]
+        first = int(rng.integers(0, max(1, power.shape[2] - length)))
+        power[:, i, first : first + length] = _noise((1, length, power.shape[3]), power, rng, generator)[0]
         weight[i, first : first + length] = 0.0
     for i in _chosen(one, chances.dropped_bins, rng).tolist():
-        at = int(rng.integers(0, power.shape[2] - 4))
+        at = int(rng.integers(0, power.shape[3] - 4))
         width = int(rng.integers(1, 5))
-        noise = _noise((1, power.shape[1], width), power, rng, generator)[0]
-        power[i, :, at : at + width] = noise
+        noise = _noise((1, power.shape[2], width), power, rng, generator)[0]
+        power[:, i, :, at : at + width] = noise
     return replace(one, power=power, weight=weight)
 
 

@@ -187,10 +187,16 @@ def _threshold(scenes: Sequence[tuple[FloatArray, npt.NDArray[np.bool_]]]) -> tu
 
 def folded(features: FeatureBlock) -> FeatureBlock:
     """Both signs of velocity put together: what is left when only speed is known."""
-    power = 10.0 ** (features.log_power_db / 10.0)
     both = features.valid_bins & features.valid_bins[::-1]
-    mean = np.where(both, 0.5 * (power + power[:, ::-1]), power)
-    return replace(features, log_power_db=(10.0 * np.log10(np.maximum(mean, 1e-6))).astype(np.float32))
+
+    def fold(power_db: Float32Array) -> Float32Array:
+        power = 10.0 ** (power_db / 10.0)
+        mean = np.where(both, 0.5 * (power + power[:, ::-1]), power)
+        return np.asarray(10.0 * np.log10(np.maximum(mean, 1e-6)), np.float32)
+
+    return replace(
+        features, log_power_db=fold(features.log_power_db), clean_power_db=fold(features.clean_power_db)
+    )
 
 
 class FoldedDetector:

@@ -1,4 +1,7 @@
-"""Weights that a new run begins with: of another run, or of a model that was published."""
+"""Weights that a new run begins with: of another run, or of a model that was published.
+
+What they were trained on may have changed since: features, more scalars, more outputs. They are a beginning.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from noctule.core.errors import NoctuleError
-from noctule.core.settings import FeatureSettings
 from noctule.lab import checkpoint
 from noctule.lab.shards import sha256_of
 from noctule.model import zoo
-from noctule.model.network import MotionNetwork, NetworkShape
+from noctule.model.network import CLOCKS, PLANES, MotionNetwork, NetworkShape
 from noctule.model.rules import OUTPUTS
 
 #: How the exported graph names the network's weights.
 _PREFIX = "network."
+_FIRST = "over_speed.0.weight"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Begun:
     corpora: list[dict[str, Any]]
 
     def weights_for(self, network: MotionNetwork) -> dict[str, Tensor]:
-        """For this network; outputs that they do not know yet stay as the network has them.
+        """For this network; outputs that they do not know yet stay as the network has them, and planes and
+        scalars that they do not know are listened to from nothing on.
 
         Raises
         ------
@@ -50,6 +54,12 @@ class Begun:
         weights = {name: self.weights[name] for name in fresh}
         for name in ("head.weight", "head.bias"):
             weights[name] = torch.cat([weights[name], fresh[name][len(weights[name]) :].cpu()])
+        first = weights[_FIRST].cpu()
+        unknown = first.new_zeros(len(first), PLANES - first.shape[1], *first.shape[2:])
+        weights[_FIRST] = torch.cat([first, unknown], dim=1)
+        dense = weights["dense.weight"].cpu()
+        unknown = dense.new_zeros(len(dense), fresh["dense.weight"].shape[1] - dense.shape[1])
+        weights["dense.weight"] = torch.cat([dense[:, :-CLOCKS], unknown, dense[:, -CLOCKS:]], dim=1)
         return weights
 
 
@@ -59,39 +69,34 @@ def begun_from(folder: Path) -> Begun:
     Raises
     ------
     NoctuleError
-        There are none, they are damaged, or they were trained on other features.
+        There are none, or they are damaged.
     """
     is_model = (folder / zoo.MANIFEST).is_file()
-    begun, digest = _from_model(folder) if is_model else _from_run(folder)
-    if digest != FeatureSettings().digest():
-        raise NoctuleError(f"{folder}: its weights were trained on other features")
-    return begun
+    return _from_model(folder) if is_model else _from_run(folder)
 
 
-def _from_run(folder: Path) -> tuple[Begun, str]:
+def _from_run(folder: Path) -> Begun:
     best = checkpoint.load(folder / checkpoint.BEST)
-    begun = Begun(
+    return Begun(
         best["network"],
         NetworkShape.from_dict(best["settings"]["shape"]),
         best["outputs"],
         sha256_of(folder / checkpoint.BEST),
         best["corpora"],
     )
-    return begun, best["feature_digest"]
 
 
-def _from_model(folder: Path) -> tuple[Begun, str]:
+def _from_model(folder: Path) -> Begun:
     about = zoo.read_manifest(folder)
     graph = onnx.load(zoo.Model(folder, about).file()).graph
     weights = {
         one.name.removeprefix(_PREFIX): torch.from_numpy(numpy_helper.to_array(one).copy())
         for one in graph.initializer
     }
-    begun = Begun(
+    return Begun(
         weights,
         NetworkShape.from_dict(about.training["shape"]),
         about.outputs,
         about.files["float"].sha256,
         about.training.get("corpora", []),
     )
-    return begun, about.feature_digest

@@ -34,14 +34,14 @@ GOES_ABOUT_HERE = 16
 PETS = "pets and vacuums"
 APART = ("", PETS, NEXT_ROOM)
 #: A store of another layout is unpacked anew.
-_LAYOUT = 3
+_LAYOUT = 4
 #: Kinds of scenes with few hours of which much is asked: so much oftener than their hours.
 _OFTENER = {"close_by": 2.5, "cold_starts": 2.0}
 _INDEX = "segments.json"
 _ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "label": (np.uint8, ()),
     "weight": (np.uint8, ()),
-    "scalars": (np.float32, (2,)),  # broadband_db, carrier_snr_db
+    "scalars": (np.float32, (3,)),  # broadband_db, carrier_snr_db, removed_db
 }
 
 
@@ -66,11 +66,12 @@ class Segment:
 class Store:
     """A split of a corpus as flat arrays, leading axis frames.
 
-    power : (frames, bins) uint8, as in `Shard`. label : its bits, and `PRESENT`. scalars : (frames, 2)
-    broadband_db, carrier_snr_db. valid : (segments, bins) bool.
+    power, clean : (frames, bins) uint8, as in `Shard`. label : its bits, and `PRESENT`. scalars : (frames, 3)
+    broadband_db, carrier_snr_db, removed_db. valid : (segments, bins) bool.
     """
 
     power: npt.NDArray[np.uint8]
+    clean: npt.NDArray[np.uint8]
     label: npt.NDArray[np.uint8]
     weight: npt.NDArray[np.uint8]
     scalars: npt.NDArray[np.float32]
@@ -86,6 +87,7 @@ class Store:
 class Batch:
     """Crops of one length, (batch, frames, ..). Frames behind the end of a segment have weight 0.
 
+    power : (2, batch, frames, bins), as it is and without distortion.
     cold : (batch,) bool, the crop begins where its segment does.
     """
 
@@ -144,7 +146,7 @@ def _place(folder: Path, split: Split, digest: str) -> Path:
 
 
 def _arrays(bins: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
-    return {"power": (np.uint8, (bins,)), **_ARRAYS}
+    return {"power": (np.uint8, (bins,)), "clean": (np.uint8, (bins,)), **_ARRAYS}
 
 
 def _unpack(corpora: Sequence[Corpus], split: Split, place: Path, hop_s: float) -> None:
@@ -181,9 +183,9 @@ def _apart(about: dict[str, Any]) -> str:
 
 
 def _append(files: dict[str, Any], shard: Shard, kept: npt.NDArray[np.intp]) -> None:
-    scalars = np.stack([shard.broadband_db[kept], shard.carrier_snr_db[kept]], axis=1)
+    scalars = np.stack([shard.broadband_db[kept], shard.carrier_snr_db[kept], shard.removed_db[kept]], axis=1)
     label = shard.label[kept] | np.where(shard.presence[kept] != 0, PRESENT, 0).astype(np.uint8)
-    values = {"power": shard.power[kept], "label": label, "weight": shard.weight[kept]}
+    values = {name: getattr(shard, name)[kept] for name in ("power", "clean", "weight")} | {"label": label}
     for name, array in (values | {"scalars": np.nan_to_num(scalars.astype(np.float32))}).items():
         files[name].write(np.ascontiguousarray(array).tobytes())
 
@@ -223,7 +225,7 @@ def cut(store: Store, crops: list[tuple[int, int]], frames: int) -> Batch:
     pets = np.array([store.segments[n].apart == PETS for n in which])
     goes_about = np.where(pets, GOES_ABOUT_HERE, 0).astype(np.uint8)
     return Batch(
-        power=store.power[rows],
+        power=np.stack([store.power[rows], store.clean[rows]]),
         scalars=store.scalars[rows],
         label=store.label[rows] | goes_about[:, None],
         weight=weight,

@@ -79,7 +79,12 @@ def export_onnx(network: MotionNetwork, maps: Sequence[ScoreMap], path: Path) ->
     network = network.eval()
     step = ExportedStep(network, maps).eval()
     memory = Memory.empty(network.shape)
-    example = (torch.zeros(1, network.shape.bins), torch.zeros(1, len(SCALARS)), memory.means, memory.frames)
+    example = (
+        torch.zeros(1, 2, network.shape.bins),
+        torch.zeros(1, len(SCALARS)),
+        memory.means,
+        memory.frames,
+    )
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from noctule.core.frames import AudioBlock, BasebandBlock, Fault, FeatureBlock
+from noctule.core.frames import PER_FRAME, AudioBlock, BasebandBlock, Fault, FeatureBlock
 from noctule.core.settings import FeatureSettings
 from noctule.dsp.features import FeatureExtractor
 from noctule.simulate.render import render
@@ -74,9 +74,8 @@ def audio_features(
 def joined(blocks: Iterable[FeatureBlock]) -> FeatureBlock:
     """One block of several that follow each other; there must be at least one."""
     all_blocks = list(blocks)
-    names = ("time_s", "log_power_db", "broadband_db", "carrier_level_dbfs", "carrier_snr_db", "faults")
     arrays: dict[str, Any] = {
-        name: np.concatenate([getattr(one, name) for one in all_blocks]) for name in names
+        name: np.concatenate([getattr(one, name) for one in all_blocks]) for name in PER_FRAME
     }
     return replace(all_blocks[-1], **arrays)
 

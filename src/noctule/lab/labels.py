@@ -146,7 +146,9 @@ def shard_of(features: FeatureBlock, labels: Labels, about: dict[str, Any]) -> S
     """Features of one scene with their labels."""
     return Shard(
         power=encode_power(features.log_power_db),
+        clean=encode_power(features.clean_power_db),
         broadband_db=features.broadband_db.astype(np.float16),
+        removed_db=features.removed_db.astype(np.float16),
         carrier_snr_db=features.carrier_snr_db.astype(np.float16),
         carrier_level_dbfs=features.carrier_level_dbfs.astype(np.float16),
         faults=features.faults.astype(np.int32),

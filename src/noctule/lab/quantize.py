@@ -31,7 +31,7 @@ from onnxruntime.quantization.calibrate import create_calibrator
 from noctule.model.session import StepSession
 
 Float32Array = npt.NDArray[np.float32]
-#: (frames, bins) log power and (frames, 3) scalars of one stream.
+#: (frames, 2, bins) log powers and (frames, 4) scalars of one stream.
 Stream = tuple[Float32Array, Float32Array]
 #: Tensor -> lowest and highest value.
 Ranges = dict[str, tuple[float, float]]

@@ -32,15 +32,15 @@ MAJOR, MINOR, OTHER = 1, 2, 4
 LOWEST_DB, STEP_DB = -16.0, 0.4
 
 MANIFEST = "manifest.json"
-FORMAT = "noctule-corpus-1"
+FORMAT = "noctule-corpus-2"
 
 
 @dataclass(frozen=True)
 class Shard:
     """Frames of whole scenes, concatenated.
 
-    power : (frames, bins) uint8, see `encode_power`.
-    broadband_db, carrier_snr_db, carrier_level_dbfs : (frames,) float16, as in `FeatureBlock`.
+    power, clean : (frames, bins) uint8, `log_power_db` and `clean_power_db`, see `encode_power`.
+    broadband_db, removed_db, carrier_snr_db, carrier_level_dbfs : (frames,) float16, as in `FeatureBlock`.
     faults : (frames,) int32, bits of `Fault`.
     label : (frames,) uint8, bits `MAJOR`, `MINOR` of people in the room, `OTHER` of anything else that moves.
     weight : (frames,) uint8, 1 where the label counts, 0 where it is to be ignored.
@@ -53,7 +53,9 @@ class Shard:
     """
 
     power: npt.NDArray[np.uint8]
+    clean: npt.NDArray[np.uint8]
     broadband_db: npt.NDArray[np.float16]
+    removed_db: npt.NDArray[np.float16]
     carrier_snr_db: npt.NDArray[np.float16]
     carrier_level_dbfs: npt.NDArray[np.float16]
     faults: npt.NDArray[np.int32]
@@ -82,9 +84,9 @@ class Shard:
 #: What is kept of each frame, in the order of the fields.
 ARRAYS = tuple(one.name for one in fields(Shard) if one.name not in ("scenes", "failed"))
 _KINDS = {
-    "power": np.uint8, "broadband_db": np.float16, "carrier_snr_db": np.float16,
-    "carrier_level_dbfs": np.float16, "faults": np.int32, "label": np.uint8, "weight": np.uint8,
-    "presence": np.uint8, "range_m": np.float16, "time_s": np.float32, "scene": np.int32,
+    "power": np.uint8, "clean": np.uint8, "broadband_db": np.float16, "removed_db": np.float16,
+    "carrier_snr_db": np.float16, "carrier_level_dbfs": np.float16, "faults": np.int32, "label": np.uint8,
+    "weight": np.uint8, "presence": np.uint8, "range_m": np.float16, "time_s": np.float32, "scene": np.int32,
 }  # fmt: skip
 
 

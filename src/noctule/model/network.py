@@ -1,7 +1,7 @@
 """What the network computes: frames of the velocity grid to four logits, causal, with explicit memory.
 
-    power ─► halves (towards | away) ─► running means: what comes against what stays
-          ─► convolutions over speed ─┐
+    powers ─► halves (towards | away) ─► running means: what comes against what stays
+           ─► convolutions over speed ┐
     scalars, clock ───────────────────┴► dense ─► six dilated steps over time ─► human, major, other, stays
 
 Whether it is a human that moves is one question, how much the body moves is another, asked of humans alone:
@@ -28,10 +28,12 @@ from torch.nn import functional
 from noctule.model.rules import OUTPUTS
 
 #: Of the scalars fed with each frame.
-SCALARS = ("broadband_db", "carrier_snr_db", "valid_share")
+SCALARS = ("broadband_db", "carrier_snr_db", "valid_share", "removed_db")
 #: They saturate here, and so become this.
-SCALAR_LIMITS = (30.0, 100.0, 1.0)
-_SCALAR_SCALES = (3.0, 2.0, 1.0, 1.0, 1.0)
+SCALAR_LIMITS = (30.0, 100.0, 1.0, 30.0)
+_SCALAR_SCALES = (3.0, 2.0, 1.0, 3.0, 1.0, 1.0)
+#: Channels of the first convolution, see `MotionNetwork._planes`.
+PLANES = 2 * 5
 #: More power than this is as much as this.
 HIGHEST_DB = 60.0
 #: What stands out against the means is clamped here, in tens of decibels: 8 bits must do for it.
@@ -40,6 +42,8 @@ STANDS_OUT = 3.0
 CLOCK_FRAMES = 250.0
 #: A second, quicker reading of the clock saturates here, after 2 s.
 QUICK_CLOCK_FRAMES = 42.0
+#: The clock's readings come behind the scalars.
+CLOCKS = 2
 _LN_10 = math.log(10.0)
 
 
@@ -93,7 +97,7 @@ class Memory:
 
     Attributes
     ----------
-    means : (3, 2·half), running means of log10(1 + power).
+    means : (4, 2·half), running means of log10(1 + power), without distortion and, last, as it is.
     frames : (1, 1), frames since the start, saturating at `CLOCK_FRAMES`.
     history : for each step over time (2·dilation, width), the newest frame last.
     """
@@ -105,7 +109,7 @@ class Memory:
     @classmethod
     def empty(cls, shape: NetworkShape) -> Memory:
         return cls(
-            torch.zeros(len(shape.mean_s), 2 * shape.half),
+            torch.zeros(len(shape.mean_s) + 1, 2 * shape.half),
             torch.zeros(1, 1),
             [torch.zeros(*one) for one in shape.history_shapes()],
         )
@@ -116,8 +120,8 @@ class MotionNetwork(nn.Module):
 
     eight_bits : while it trains, activations are rounded as an 8-bit runtime will (Jacob et al. 2018).
 
-    Inputs are raw features: power in decibels on the grid, 0 where a bin is invalid, and the scalars in the
-    order of `SCALARS`. Normalisation is inside.
+    Inputs are raw features: power in decibels on the grid, as it is and without distortion, 0 where a bin is
+    invalid, and the scalars in the order of `SCALARS`. Normalisation is inside.
     """
 
     def __init__(self, shape: NetworkShape | None = None) -> None:
@@ -125,16 +129,16 @@ class MotionNetwork(nn.Module):
         self.shape = shape = shape or NetworkShape()
         self.eight_bits = False
         self.over_speed = nn.ModuleList()
-        channels, length = 2 * 4, shape.half
+        channels, length = PLANES, shape.half
         for filters, kernel, stride in shape.filters:
             self.over_speed.append(nn.Conv2d(channels, filters, (1, kernel), (1, stride)))
             channels, length = filters, (length - kernel) // stride + 1
-        self.dense = nn.Linear(channels * length + len(SCALARS) + 2, shape.width)
+        self.dense = nn.Linear(channels * length + len(SCALARS) + CLOCKS, shape.width)
         self.over_time = nn.ModuleList(nn.Linear(3 * shape.width, shape.width) for _ in shape.dilations)
         self.head = nn.Linear(shape.width, len(OUTPUTS))
         towards = list(range(shape.half + 1, shape.bins))
         away = list(range(shape.half - 1, -1, -1))
-        rates = [min(1.0, shape.hop_s / mean_s) for mean_s in shape.mean_s]
+        rates = [min(1.0, shape.hop_s / mean_s) for mean_s in (*shape.mean_s, shape.mean_s[0])]
         self.register_buffer("order", torch.tensor(towards + away), persistent=False)
         self.register_buffer("rates", torch.tensor(rates)[:, None], persistent=False)
         limits = torch.tensor([*SCALAR_LIMITS, CLOCK_FRAMES, QUICK_CLOCK_FRAMES])
@@ -160,7 +164,7 @@ class MotionNetwork(nn.Module):
     # -- sequences
 
     def forward(self, power_db: Tensor, scalars: Tensor) -> Tensor:
-        """Sequences from a cold start: (batch, frames, bins), (batch, frames, 3) to logits of each frame."""
+        """Sequences from a cold start: (batch, frames, 2, bins), (batch, frames, 4) to logits of frames."""
         count = power_db.shape[1]
         with torch.autocast(power_db.device.type, enabled=False), torch.no_grad():
             frames = torch.arange(count, dtype=scalars.dtype, device=scalars.device).clamp(max=CLOCK_FRAMES)
@@ -184,14 +188,16 @@ class MotionNetwork(nn.Module):
     # -- frames
 
     def step(self, power_db: Tensor, scalars: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """One frame: (1, bins), (1, 3) and the memory to logits (1, 4) and the new memory.
+        """One frame: (1, 2, bins), (1, 4) and the memory to logits (1, 4) and the new memory.
 
         Few and plain operations: each is a node of the exported graph and costs a microsecond there.
         """
-        level = self._halves(power_db)  # (1, 2·half)
-        means = memory.means + self._rate(memory.frames) * (level - memory.means)  # (3, 2·half)
-        smooth, short, long = means.split(1)
-        planes = torch.cat([level, smooth, self._over(level, short), self._over(smooth, long)])
+        halves = self._halves(power_db)[0]  # (2, 2·half)
+        level = halves[1:]
+        now = torch.cat([level, level, level, halves[:1]])
+        means = memory.means + self._rate(memory.frames) * (now - memory.means)  # (4, 2·half)
+        smooth, short, long, raw = means.split(1)
+        planes = torch.cat([level, smooth, self._over(level, short), self._over(smooth, long), raw])
         for number, convolution in enumerate(self.over_speed):
             planes = planes.reshape(1, -1, 1, self.shape.half) if number == 0 else planes
             planes = functional.relu(convolution(planes))
@@ -221,10 +227,11 @@ class MotionNetwork(nn.Module):
 
     def _rate(self, frames: Tensor) -> Tensor:
         """Share of the newest frame in each mean: a plain average until its time constant has passed."""
-        return torch.maximum(self.rates, 1.0 / (frames + 1.0))  # (3, 1) with (1, 1)
+        return torch.maximum(self.rates, 1.0 / (frames + 1.0))  # (4, 1) with (1, 1)
 
     def _planes(self, level: Tensor) -> Tensor:
-        """(batch, 8, frames, half): level, smoothed level, and both over what stays; each of both signs."""
+        """(batch, planes, frames, half): without distortion level, smoothed level and both over what stays,
+        smoothed level as it is; each of both signs."""
         rates = self.rates.cpu().numpy()[:, 0]
         planes = torch.from_numpy(_planes_of(level.cpu().numpy(), rates, CLOCK_FRAMES, STANDS_OUT))
         return planes.to(level.device).permute(0, 3, 1, 2)  # channels last in memory: quicker
@@ -243,21 +250,18 @@ class MotionNetwork(nn.Module):
 
 @njit(cache=True, parallel=True)
 def _planes_of(level, rates, clock_frames, stands_out):  # type: ignore[no-untyped-def]
-    """Means and planes of `step` for whole sequences: (batch, frames, 2·half) to (batch, frames, half, 8)."""
-    batch, frames, width = level.shape
+    """Means and planes of `step`: (batch, frames, 2, 2·half) to (batch, frames, half, planes)."""
+    batch, frames, _, width = level.shape
     half = width // 2
-    planes = np.empty((batch, frames, half, 8), np.float32)
+    planes = np.empty((batch, frames, half, PLANES), np.float32)
     for b in prange(batch):
-        smooth, short, long = (
-            np.zeros(width, np.float32),
-            np.zeros(width, np.float32),
-            np.zeros(width, np.float32),
-        )
+        smooth, short, long, raw = np.zeros((4, width), np.float32)
         for t in range(frames):
             newest = np.float32(1.0 / (min(t, clock_frames) + 1.0))
             rate = max(rates[0], newest), max(rates[1], newest), max(rates[2], newest)
             for i in range(width):
-                now = level[b, t, i]
+                now = level[b, t, 1, i]
+                raw[i] += rate[0] * (level[b, t, 0, i] - raw[i])
                 smooth[i] += rate[0] * (now - smooth[i])
                 short[i] += rate[1] * (now - short[i])
                 long[i] += rate[2] * (now - long[i])
@@ -266,6 +270,7 @@ def _planes_of(level, rates, clock_frames, stands_out):  # type: ignore[no-untyp
                 planes[b, t, bin_, 2 + side] = smooth[i]
                 planes[b, t, bin_, 4 + side] = min(max(now - short[i], -stands_out), stands_out)
                 planes[b, t, bin_, 6 + side] = min(max(smooth[i] - long[i], -stands_out), stands_out)
+                planes[b, t, bin_, 8 + side] = raw[i]
     return planes
 
 
@@ -275,10 +280,10 @@ def count_parameters(network: nn.Module) -> int:
 
 def count_macs(shape: NetworkShape) -> int:
     """Multiplications of weights in one frame."""
-    channels, length, total = 8, shape.half, 0
+    channels, length, total = PLANES, shape.half, 0
     for filters, kernel, stride in shape.filters:
         length = (length - kernel) // stride + 1
         total += length * filters * channels * kernel
         channels = filters
-    total += (channels * length + len(SCALARS) + 2) * shape.width
+    total += (channels * length + len(SCALARS) + CLOCKS) * shape.width
     return total + len(shape.dilations) * 3 * shape.width**2 + shape.width * len(OUTPUTS)

@@ -45,7 +45,8 @@ class NetworkDetector:
         if self._session.bins != model.manifest.bins:
             raise NoctuleError(f"model {model.folder}: its weights are for {self._session.bins} bins")
         self._longest_gap = round(RESET_AFTER_S / model.manifest.hop_s)
-        self._scalars = np.zeros(3, dtype=np.float32)
+        self._scalars = np.zeros(4, dtype=np.float32)
+        self._powers = np.zeros((2, model.manifest.bins), dtype=np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -67,10 +68,11 @@ class NetworkDetector:
         if self._blocked > self._longest_gap:
             self.reset()
         self._blocked = 0
-        row = features.log_power_db[i]
-        self._recent.append(row)
+        self._powers[0], self._powers[1] = features.log_power_db[i], features.clean_power_db[i]
+        self._recent.append(features.clean_power_db[i])
         self._scalars[0], self._scalars[1] = features.broadband_db[i], features.carrier_snr_db[i]
-        (major, minor, other, stays), _ = self._session.step(row, self._scalars)
+        self._scalars[3] = features.removed_db[i]
+        (major, minor, other, stays), _ = self._session.step(self._powers, self._scalars)
         if not math.isfinite(major + minor + other + stays):  # it would stay in the memory for ever
             self.reset()
             return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault), "the features were not finite")

@@ -44,9 +44,9 @@ class StepSession:
         outputs = {one.name: tuple(one.shape) for one in self._session.get_outputs()}
         names = [name for name in shapes if name not in FEATURES]
         expected = {"scores", "logits", *(f"next_{name}" for name in names)}
-        if set(FEATURES) - set(shapes) or expected - set(outputs):
-            raise NoctuleError(f"{path}: not a model of noctule: its inputs or outputs have other names")
-        self.bins = shapes["power_db"][1]
+        if set(FEATURES) - set(shapes) or expected - set(outputs) or len(shapes["power_db"]) != 3:
+            raise NoctuleError(f"{path}: not a model of noctule: its inputs or outputs are others")
+        self.bins = shapes["power_db"][-1]
         make = onnxruntime.OrtValue.ortvalue_from_numpy
         self._features = {name: np.zeros(shapes[name], np.float32) for name in FEATURES}
         self._found = {name: np.zeros(outputs[name], np.float32) for name in ("scores", "logits")}
@@ -77,7 +77,7 @@ class StepSession:
         return {name: array.copy() for name, array in self._memory[self._now].items()}
 
     def step(self, power_db: Float32Array, scalars: Float32Array) -> tuple[list[float], list[float]]:
-        """Scores and logits of one frame: (bins,) and (3,) in, one of each output out."""
+        """Scores and logits of one frame: (2, bins) and (4,) in, one of each output out."""
         self._features["power_db"][0] = power_db
         self._features["scalars"][0] = scalars
         self._session.run_with_iobinding(self._bindings[self._now])
