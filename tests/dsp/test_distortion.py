@@ -70,22 +70,25 @@ def features_of(samples: Samples) -> FeatureBlock:
     return extractor.process_baseband(BasebandBlock(samples.astype(np.complex64), RATE_HZ, CARRIER_HZ, 0))
 
 
-def spectra(samples: Samples) -> tuple[DopplerSpectrum, Samples]:
+def spectra(samples: Samples) -> tuple[DopplerSpectrum, Samples, Samples]:
     doppler = DopplerSpectrum(baseband_rate_hz=RATE_HZ, carrier_hz=CARRIER_HZ, settings=FeatureSettings())
     blocks = doppler.process(BasebandBlock(samples.astype(np.complex64), RATE_HZ, CARRIER_HZ, 0))
-    return doppler, np.concatenate([one.spectrum for one in blocks])
+    return doppler, *(
+        np.concatenate([getattr(one, name) for one in blocks]) for name in ("spectrum", "carrier")
+    )
 
 
 def left_over(samples: Samples, noise_level: float = NOISE**2) -> tuple[Samples, Samples]:
     """Power before and after, (frames, velocities of both sides), in units of the noise."""
-    doppler, spectrum = spectra(samples)
+    doppler, spectrum, carrier = spectra(samples)
     microphones = samples.shape[1]
     canceller = DistortionCanceller(
         channels=microphones, fft_size=doppler.fft_size, pairs=doppler.pairs, hop_s=0.048
     )
     before = (np.abs(spectrum) ** 2).mean(1) / noise_level
     removed = [
-        canceller.update(one, [noise_level] * microphones, [True] * microphones).copy() for one in spectrum
+        canceller.update(one, tone, [noise_level] * microphones, [True] * microphones).copy()
+        for one, tone in zip(spectrum, carrier, strict=True)
     ]
     pairs = np.r_[1 : doppler.pairs + 1, -doppler.pairs : 0]
     return before[:, pairs], (before - np.array(removed))[:, pairs]
@@ -169,11 +172,12 @@ def test_never_more_than_there_is(microphones: int, seed: int, level: float, liv
     canceller = DistortionCanceller(channels=microphones, fft_size=64, pairs=20, hop_s=0.048)
     live = live[:microphones]
     tie = rng.standard_normal((microphones, 64)) + 1j * rng.standard_normal((microphones, 64))
+    carrier = tie[:, 1].astype(np.complex64)
     for _ in range(60):
         beat = rng.standard_normal(33)
         wave = np.concatenate([beat, beat[1:32][::-1]])  # the same on both sides: all of it is tied
         spectrum = level * tie * wave + rng.standard_normal((microphones, 64))
-        removed = canceller.update(spectrum.astype(np.complex64), [1.0] * microphones, live)
+        removed = canceller.update(spectrum.astype(np.complex64), carrier, [1.0] * microphones, live)
         power = (np.abs(spectrum) ** 2)[live].sum(0) / max(1, sum(live))
         assert np.isfinite(removed).all()
         assert (removed >= 0.0).all()
@@ -193,7 +197,7 @@ def test_an_hour_of_music_leaves_it_as_it_was() -> None:
             wave = np.concatenate([beat, np.conj(beat[1:32][::-1])])
             hiss = rng.standard_normal((2, 64)) + 1j * rng.standard_normal((2, 64))
             spectrum = (level * tie * wave + math.sqrt(0.5) * hiss).astype(np.complex64)
-            canceller.update(spectrum, [1.0, 1.0], [True, True])
+            canceller.update(spectrum, tie[:, 1].astype(np.complex64), [1.0, 1.0], [True, True])
             total = 0.99 * total + 0.01 * canceller.removed_db
         return total
 

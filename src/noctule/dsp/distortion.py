@@ -45,6 +45,9 @@ _TURNS = 8
 #: One side hears a distortion by so much louder than the other, as power, and not more.
 _MOST_UNEVEN = 4.0
 _POWER_STEPS = 3
+#: Power over the noise that is looked at; so small must be the chance that any direction is as like the direct
+#: path, for a beginning and in full; such a share of all power must lie along it; its sides are never quite one.
+_LOUD, _LIKE, _ALONE, _MOST_TIED = 3.0, (0.05, 0.01), (0.8, 0.95), 0.98
 #: Of what was taken off so much is left, as power: at first, at least and at most. Followed quickly where it
 #: is less and slowly where it is more, so that motion does not pass for it; a third of the frames has less,
 #: and so many times that is the mean.
@@ -67,6 +70,10 @@ class DistortionCanceller:
     removed : (fft bins,) power that was taken off the last frame, in units of the noise; the mean over the
         microphones that hear.
     removed_db : of that frame, how much less is left of the power at all these velocities.
+    bases, weights : what the next frame will be taken apart by: (pairs, ties, 2, microphones) u and v of each
+        tie, and (pairs, ties, 6) share of the other side that is taken away, what is left of the power then,
+        and what is left of it without that help; for + and for -. All zero: no tie.
+    scale : (microphones,) from the last frame's spectrum to units of the noise; 0 for who does not hear.
     """
 
     def __init__(self, *, channels: int, fft_size: int, pairs: int, hop_s: float) -> None:
@@ -83,22 +90,25 @@ class DistortionCanceller:
         self._cross: Complex64Array = np.zeros((K, M, M), dtype=np.complex64)
         self._auto: Complex64Array = np.zeros((K, 2, M, M), dtype=np.complex64)
         self._auto[:] = np.eye(M)
-        self._bases: Complex64Array = np.zeros((K, R, 2, M), dtype=np.complex64)
-        self._weights: Float32Array = np.zeros((K, R, 6), dtype=np.float32)
+        self.bases: Complex64Array = np.zeros((K, R, 2, M), dtype=np.complex64)
+        self.weights: Float32Array = np.zeros((K, R, 6), dtype=np.float32)
         self._left: Float32Array = np.full((K, 2), _LEFT[0], dtype=np.float32)
         self._frames = 0
         self.removed[:] = 0.0
         self.removed_db = 0.0
+        self.scale: Float32Array = np.zeros(M, dtype=np.float32)
 
-    def update(self, spectrum: Complex64Array, noise: list[float], live: list[bool]) -> Float32Array:
-        """Take one frame's spectrum `(channels, fft bins)`; gives `removed`."""
-        scale = np.array(
+    def update(
+        self, spectrum: Complex64Array, carrier: Complex64Array, noise: list[float], live: list[bool]
+    ) -> Float32Array:
+        """Take one frame's spectrum `(channels, fft bins)` and carrier `(channels,)`; gives `removed`."""
+        self.scale = scale = np.array(
             [heard / math.sqrt(level) for level, heard in zip(noise, live, strict=True)], dtype=np.float32
         )
         self._frames += 1
         seen = min(float(self._frames), self._memory_frames)
         before, after = _frame(
-            spectrum, scale, sum(live), self._cross, self._auto, self._bases, self._weights, self._left,
+            spectrum, scale, self._direct(carrier), sum(live), self._cross, self._auto, self.bases, self.weights, self._left,
             1.0 / (seen + 1.0), BELIEVED + CHANCE_FRAMES / seen, CERTAIN + CHANCE_FRAMES / seen,
             self._frames % _TURNS, self.removed,
         )  # fmt: skip
@@ -106,10 +116,16 @@ class DistortionCanceller:
         self.removed_db = 10.0 * math.log10(max(before, 1e-30) / max(after, 1e-30))
         return self.removed
 
+    def _direct(self, carrier: Complex64Array) -> Complex64Array:
+        """How the direct path, and with it the tone, reaches the microphones: of length 1."""
+        heard = (carrier * self.scale).astype(np.complex64)
+        length = float(np.linalg.norm(heard))
+        return heard / np.float32(length) if length > 0.0 else heard
+
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
 def _frame(  # type: ignore[no-untyped-def]
-    spectrum, scale, live, cross, auto, bases, weights, left, rate, believed, certain, turn, removed
+    spectrum, scale, direct, live, cross, auto, bases, weights, left, rate, believed, certain, turn, removed
 ):
     """One frame of all pairs; gives the power before and after."""
     pairs, channels, bins = cross.shape[0], cross.shape[1], spectrum.shape[1]
@@ -145,7 +161,7 @@ def _frame(  # type: ignore[no-untyped-def]
                 auto[k, 0, i, j] += rate * (z[0, i] * np.conj(z[0, j]) - auto[k, 0, i, j])
                 auto[k, 1, i, j] += rate * (z[1, i] * np.conj(z[1, j]) - auto[k, 1, i, j])
     for k in range(turn, pairs, _TURNS):
-        _decompose(cross, auto, k, bases[k], weights[k], believed, certain)
+        _decompose(cross, auto, direct, k, bases, weights, believed, certain)
     return before, after
 
 
@@ -169,7 +185,7 @@ def _over_what_is_left(power, off, left, live):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _decompose(cross, auto, k, bases, weights, believed, certain):  # type: ignore[no-untyped-def]
+def _decompose(cross, auto, direct, k, all_bases, all_weights, believed, certain):  # type: ignore[no-untyped-def]
     """Strongest ties of one pair, with its neighbours' help, and what to take off for each."""
     channels = cross.shape[1]
     first, last = max(0, k - 1), min(len(cross), k + 2)
@@ -179,34 +195,114 @@ def _decompose(cross, auto, k, bases, weights, believed, certain):  # type: igno
     for n in range(first, last):
         tied += share * cross[n]
         seen += share * auto[n]
-    u, v = np.empty(channels, np.complex64), np.empty(channels, np.complex64)
+    u, v, other_u, other_v = np.empty((4, channels), np.complex64)
+    # the way from the loudspeaker, here and at the velocities beside where something was found
+    ways, known = np.empty((3, 2, channels), np.complex64), 1
+    ways[0, 0], ways[0, 1] = direct, np.conj(direct)
+    for n in range(first, last):
+        if n != k and all_weights[n, 0, 2] > 0.0:
+            ways[known] = all_bases[n, 0]
+            known += 1
+    ways = ways[:known]
+    bases, weights = all_bases[k], all_weights[k]
+    weights[:] = 0.0
     for r in range(weights.shape[0]):
-        weights[r] = 0.0
         strength = _strongest(tied, u, v)
-        if strength <= 0.0:
-            continue
-        power_u, power_v = _power_along(seen[0], u), _power_along(seen[1], v)
-        coherence = strength * strength / max(power_u * power_v, 1e-12)
-        belief = min(1.0, (coherence - believed) / (certain - believed))
-        for i in range(channels):
-            for j in range(channels):
-                tied[i, j] -= strength * u[i] * np.conj(v[j])
-        if belief <= 0.0:
-            continue
-        s = belief * strength
-        uneven = math.sqrt(max(power_u - 1.0, 0.1) / max(power_v - 1.0, 0.1))
-        uneven = min(max(uneven, 1.0 / _MOST_UNEVEN), _MOST_UNEVEN)
-        a, b = s * uneven, s / uneven
-        if channels > 1:  # what is there and not tied is distortion of a higher order: no more than the tied
-            a += belief * min(max(power_u - 1.0 - strength * uneven, 0.0), s * uneven)
-            b += belief * min(max(power_v - 1.0 - strength / uneven, 0.0), s / uneven)
+        power_u, power_v = _power_along(seen[0], u) - 1.0, _power_along(seen[1], v) - 1.0
+        coherence = strength * strength / max((power_u + 1.0) * (power_v + 1.0), 1e-12)
+        belief = min(max((coherence - believed) / (certain - believed), 0.0), 1.0)
+        a, b = 0.0, 0.0
+        if belief < 1.0 and r == 0 and channels > 1:  # the sides do not tell: the way it comes from may
+            a = _alone_along(seen[0], ways[:, 0], other_u)
+            b = _alone_along(seen[1], ways[:, 1], other_v)
+            if max(a, b) > _MOST_UNEVEN * min(a, b):
+                a, b = 0.0, 0.0
+        if max(a, b) > belief * max(power_u, power_v):
+            u[:], v[:] = other_u, other_v
+            both = _between(u, tied, v)
+            s = min(abs(both), _MOST_TIED * math.sqrt(a * b))
+            if s > 0.0:
+                v *= np.conj(both) / abs(both)
+        elif belief == 0.0:
+            break
+        else:
+            s = belief * strength
+            uneven = math.sqrt(max(power_u, 0.1) / max(power_v, 0.1))
+            uneven = min(max(uneven, 1.0 / _MOST_UNEVEN), _MOST_UNEVEN)
+            a, b = s * uneven, s / uneven
+            if channels > 1:  # what is there and not tied is distortion of a higher order: mostly less
+                like_u, like_v = _likeness(u, ways[:, 0]), _likeness(v, ways[:, 1])
+                a += belief * min(max(power_u - strength * uneven, 0.0), max(s * uneven, like_u * power_u))
+                b += belief * min(max(power_v - strength / uneven, 0.0), max(s / uneven, like_v * power_v))
         bases[r, 0], bases[r, 1] = u, v
-        weights[r, 0] = s / (1.0 + b)
-        weights[r, 1] = 1.0 / (1.0 + a - s * s / (1.0 + b))
-        weights[r, 2] = 1.0 / (1.0 + a)
-        weights[r, 3] = s / (1.0 + a)
-        weights[r, 4] = 1.0 / (1.0 + b - s * s / (1.0 + a))
-        weights[r, 5] = 1.0 / (1.0 + b)
+        _weigh(weights[r], a, b, s)
+        _without(tied, u, v)
+
+
+@njit(cache=True, inline="always")
+def _weigh(weights, a, b, s):  # type: ignore[no-untyped-def]
+    """Best guess of one side by the other where both hear [[1 + a, s], [s, 1 + b]]."""
+    weights[0] = s / (1.0 + b)
+    weights[1] = 1.0 / (1.0 + a - s * s / (1.0 + b))
+    weights[2] = 1.0 / (1.0 + a)
+    weights[3] = s / (1.0 + a)
+    weights[4] = 1.0 / (1.0 + b - s * s / (1.0 + a))
+    weights[5] = 1.0 / (1.0 + b)
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _alone_along(covariance, ways, u):  # type: ignore[no-untyped-def]
+    """Power along the strongest direction, as far as it is one of these ways and there is little else."""
+    channels = len(u)
+    strongest = _strongest(covariance, u, np.empty(channels, np.complex64)) - 1.0
+    total = np.float32(-channels)
+    for i in range(channels):
+        total += covariance[i, i].real
+    if strongest < _LOUD or total <= 0.0:
+        return 0.0
+    alone = (strongest / total - _ALONE[0]) / (_ALONE[1] - _ALONE[0])
+    return strongest * _likeness(u, ways) * min(max(alone, 0.0), 1.0)
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _likeness(u, ways):  # type: ignore[no-untyped-def]
+    """0 to 1: how hardly a direction is so like one of these by chance."""
+    most = np.float32(0)
+    for way in ways:
+        alike = np.complex64(0)
+        for i in range(len(u)):
+            alike += np.conj(u[i]) * way[i]
+        most = max(most, alike.real**2 + alike.imag**2)
+    chance = max(1.0 - most, 1e-6) ** (len(u) - 1)
+    like = (math.log(_LIKE[0]) - math.log(chance)) / (math.log(_LIKE[0]) - math.log(_LIKE[1]))
+    return min(max(like, 0.0), 1.0)
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _between(u, matrix, v):  # type: ignore[no-untyped-def]
+    total = np.complex64(0)
+    for i in range(len(u)):
+        for j in range(len(v)):
+            total += np.conj(u[i]) * matrix[i, j] * v[j]
+    return total
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _without(matrix, u, v):  # type: ignore[no-untyped-def]
+    """What is left of a matrix across u on the left and v on the right."""
+    channels = len(u)
+    for j in range(channels):
+        along = np.complex64(0)
+        for i in range(channels):
+            along += np.conj(u[i]) * matrix[i, j]
+        for i in range(channels):
+            matrix[i, j] -= u[i] * along
+    for i in range(channels):
+        along = np.complex64(0)
+        for j in range(channels):
+            along += matrix[i, j] * v[j]
+        for j in range(channels):
+            matrix[i, j] -= along * np.conj(v[j])
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})

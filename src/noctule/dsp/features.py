@@ -51,6 +51,7 @@ class FeatureExtractor:
     ----------
     latency_s : from a sample's arrival to the frame that uses it, at most: front end and hop. The
         window (`window_s`) is not in it.
+    distortion : what it has learnt of the loudspeaker's distortion.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class FeatureExtractor:
             baseband_rate_hz=self._baseband_rate_hz,
             line_gain=self._doppler.line_gain,
         )
-        self._distortion = DistortionCanceller(
+        self.distortion = DistortionCanceller(
             channels=self.channels,
             fft_size=self._doppler.fft_size,
             pairs=self._doppler.pairs,
@@ -165,7 +166,7 @@ class FeatureExtractor:
             self._white.level = noise = noise_now
             self._shape.reset()
             self._clean_shape.reset()
-            self._distortion.reset()
+            self.distortion.reset()
         elif blocked_s > 0.0:
             self._white.level = noise = self._noise_before
         self._live = quality.live
@@ -176,7 +177,7 @@ class FeatureExtractor:
         weight = [share * live / level for live, level in zip(quality.live, noise, strict=True)]
         combined = self._doppler.on_grid(power, weight)
         log_power_db = self._shape.refer(combined)
-        removed = self._distortion.update(spectra.spectrum[i], noise, quality.live)
+        removed = self.distortion.update(spectra.spectrum[i], spectra.carrier[i], noise, quality.live)
         rest = np.maximum(combined - self._doppler.on_grid(removed[None], [1.0]), np.float32(0))
         clean_power_db = self._clean_shape.refer(rest)
         if self._frames_seen % 25 == 0:
@@ -186,7 +187,7 @@ class FeatureExtractor:
         rise = rises[len(rises) // 2]
         fault = quality.fault | self._interference
         broadband_db = 10.0 * math.log10(max(1.0, rise))
-        return time_s, log_power_db, clean_power_db, broadband_db, self._distortion.removed_db, quality, fault
+        return time_s, log_power_db, clean_power_db, broadband_db, self.distortion.removed_db, quality, fault
 
     def _look_for_tones(self) -> int:
         """A lone line on the slow floor away from the carrier: another emitter, a switching supply."""

@@ -50,7 +50,7 @@ from noctule.simulate.walking import Stand, Turn, Walk
 Purpose = Literal["test", "validation"]
 
 #: Rises with every change of what is asked: runs of two versions are not put together.
-VERSION = 3
+VERSION = 4
 Point = tuple[float, float]
 
 #: Seeds from here on belong to measurement; scenes that train have seeds of 48 bits.
@@ -61,6 +61,8 @@ PESSIMIST_DB, TONE_DB_SPL = -20.0, 76.0
 #: What a walker of 1.7 m and average girth sends back towards the device without clothes, simulated.
 _BARE_DB_AT_1_7_M = -11.2
 NEGATIVE_S = 120.0
+#: Of music, about: rms of the programme; mastered music at full volume is -9 to -15.
+VOLUMES_DBFS = {"background": -38.0, "moderate": -26.0, "loud": -14.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -529,6 +531,22 @@ def _music(rng: np.random.Generator, number: int, family: Family) -> Parts:
     return Parts(NEGATIVE_S, room, device, "music", {"programme": programme})
 
 
+def _music_walks(rng: np.random.Generator, number: int, family: Family) -> Parts:
+    """Somebody walks at 2 m while bass-heavy material plays on one full-range driver."""
+    room, device, space = _stage(rng, family, 3.6)
+    name, volume_dbfs = list(VOLUMES_DBFS.items())[number % len(VOLUMES_DBFS)]
+    programme = Programme(
+        kind=("bass", "music")[rng.integers(2)],
+        seed=int(rng.integers(2**31)),
+        start_s=rng.uniform(0.0, 60.0),
+        volume_dbfs=volume_dbfs + rng.uniform(-3.0, 3.0),
+    )
+    loudspeaker = Loudspeaker.draw(rng).model_copy(update={"two_way": False})
+    person = _walker(rng, space, 2.0, _pessimist(rng))
+    more = {"person": (person,), "programme": programme, "loudspeaker": loudspeaker}
+    return Parts(30.0, room, device, name, more)
+
+
 def _empty(rng: np.random.Generator, number: int, family: Family) -> Parts:
     room, device, _ = _stage(rng, family)
     return Parts(NEGATIVE_S, room, device, "empty room", {})
@@ -566,5 +584,6 @@ SETS: dict[str, SceneSet] = {
         SceneSet("spinner", "What turns and is no fan", _alone("spinner", _running(Spinner)), negative=True),
         SceneSet("storm", "A curtain in a storm", _alone("storm", _storm), negative=True),
         SceneSet("visits", "Who comes, stays a while and goes", _visits),
+        SceneSet("music_walks", "Who walks at 2 m while music plays", _music_walks, limited=True),
     )
 }
