@@ -95,9 +95,10 @@ class SensingPipeline:
             return []
         self.features = features
         scores = self._detector.score(features)
-        return [self._track(s, float(snr)) for s, snr in zip(scores, features.carrier_snr_db, strict=True)]
+        beside = zip(features.carrier_snr_db.tolist(), features.removed_db.tolist(), strict=True)
+        return [self._track(score, *rest) for score, rest in zip(scores, beside, strict=True)]
 
-    def _track(self, score: MotionScore, carrier_snr_db: float) -> Decision:
+    def _track(self, score: MotionScore, carrier_snr_db: float, removed_db: float = 0.0) -> Decision:
         state = self._tracker.update(score)
         return Decision(
             time_s=score.time_s,
@@ -110,4 +111,5 @@ class SensingPipeline:
             carrier_snr_db=carrier_snr_db,
             fault=score.fault,
             reason=state.reason,
+            distortion_removed_db=removed_db,
         )

@@ -1,19 +1,32 @@
-"""Writing records, one JSON object a line, to a file or to standard output."""
+"""What a command shows: records, one JSON object a line, and how far long work is."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self, TextIO, TypeVar
 
 from noctule.core.errors import NoctuleError
 
+Thing = TypeVar("Thing")
+
 #: One for all records: `json.dumps` with options makes a new one each time.
 _ENCODER = json.JSONEncoder(allow_nan=False)
+
+
+def with_progress(things: Iterator[Thing], count: int, name: str) -> Iterator[Thing]:
+    """The things as they come, with a bar on a terminal that says how many there will be."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield from progress.track(things, total=count, description=name)
 
 
 class OutputError(NoctuleError):

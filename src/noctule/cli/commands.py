@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "doctor",
     "evaluate": "evaluate",
     "export": "export",
+    "music": "music",
     "record": "record",
     "replay": "replay",
     "run": "run",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from noctule.cli._output import with_progress
 from noctule.core.errors import NoctuleError
 
 
@@ -49,7 +49,7 @@ def evaluate(
     sets = tuple(name for name in SETS if not chosen or name in chosen)
     detectors = ("cfar",) if model == ["cfar"] else tuple(dict.fromkeys([*(model or []), *ALWAYS]))
     plan = Plan(detectors, sets, scenes, hours)
-    rows = run(out, plan, workers or os.cpu_count() or 1, _progress)
+    rows = run(out, plan, workers or os.cpu_count() or 1, with_progress)
     if not rows:
         raise NoctuleError("no scenes were asked for: give --hours or --scenes")
     says = {name: probability_of(name) for name in detectors}
@@ -62,13 +62,3 @@ def _command(model: list[str] | None, hours: float, scenes: int, chosen: list[st
     words = ["noctule evaluate", *(f"--model {one}" for one in model or [])]
     words += [f"--hours {hours:g}", f"--scenes {scenes}", *(f"--set {one}" for one in chosen or [])]
     return " ".join(words)
-
-
-def _progress(things: Iterator[Any], count: int, name: str) -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield from progress.track(things, total=count, description=name)

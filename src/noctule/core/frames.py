@@ -146,7 +146,10 @@ class MotionScore:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The sensor's answer for one frame. `reason` says why in words a user understands."""
+    """The sensor's answer for one frame. `reason` says why in words a user understands.
+
+    distortion_removed_db : what the loudspeaker did to its own tone, taken off; 0 while nothing plays.
+    """
 
     time_s: float
     presence: bool
@@ -158,6 +161,7 @@ class Decision:
     carrier_snr_db: float
     fault: Fault = Fault(0)
     reason: str = field(default="")
+    distortion_removed_db: float = 0.0
 
     def as_record(self) -> dict[str, object]:
         """The JSON object of `replay` and `run`: a stable contract, see docs/reference/jsonl.md."""
@@ -170,6 +174,7 @@ class Decision:
             "radial_velocity_mps": round(self.radial_velocity_mps, 3),
             "carrier_hz": round(self.carrier_hz, 3),
             "carrier_snr_db": round(self.carrier_snr_db, 1),
+            "distortion_removed_db": round(self.distortion_removed_db, 1),
             "fault": self.fault.name_for_humans,
             "reason": self.reason,
         }

@@ -45,8 +45,9 @@ _TURNS = 8
 #: One side hears a distortion by so much louder than the other, as power, and not more.
 _MOST_UNEVEN = 4.0
 _POWER_STEPS = 3
-#: Power over the noise that is looked at; so small must be the chance that any direction is as like the direct
-#: path, for a beginning and in full; such a share of all power must lie along it; its sides are never quite one.
+#: Power over the noise that is looked at; so small must be the chance that any direction is as like the
+#: direct path, for a beginning and in full; such a share of all power must lie along it; its sides are never
+#: quite one.
 _LOUD, _LIKE, _ALONE, _MOST_TIED = 3.0, (0.05, 0.01), (0.8, 0.95), 0.98
 #: Of what was taken off so much is left, as power: at first, at least and at most. Followed quickly where it
 #: is less and slowly where it is more, so that motion does not pass for it; a third of the frames has less,
@@ -108,9 +109,9 @@ class DistortionCanceller:
         self._frames += 1
         seen = min(float(self._frames), self._memory_frames)
         before, after = _frame(
-            spectrum, scale, self._direct(carrier), sum(live), self._cross, self._auto, self.bases, self.weights, self._left,
-            1.0 / (seen + 1.0), BELIEVED + CHANCE_FRAMES / seen, CERTAIN + CHANCE_FRAMES / seen,
-            self._frames % _TURNS, self.removed,
+            spectrum, scale, self._direct(carrier), sum(live), self._cross, self._auto, self.bases,
+            self.weights, self._left, 1.0 / (seen + 1.0), BELIEVED + CHANCE_FRAMES / seen,
+            CERTAIN + CHANCE_FRAMES / seen, self._frames % _TURNS, self.removed,
         )  # fmt: skip
         self.removed *= np.float32(1.0 / max(1, sum(live)))
         self.removed_db = 10.0 * math.log10(max(before, 1e-30) / max(after, 1e-30))
@@ -267,13 +268,13 @@ def _alone_along(covariance, ways, u):  # type: ignore[no-untyped-def]
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
 def _likeness(u, ways):  # type: ignore[no-untyped-def]
     """0 to 1: how hardly a direction is so like one of these by chance."""
-    most = np.float32(0)
+    most = np.float64(0)
     for way in ways:
         alike = np.complex64(0)
         for i in range(len(u)):
             alike += np.conj(u[i]) * way[i]
         most = max(most, alike.real**2 + alike.imag**2)
-    chance = max(1.0 - most, 1e-6) ** (len(u) - 1)
+    chance = math.pow(max(1.0 - most, 1e-6), len(u) - 1)
     like = (math.log(_LIKE[0]) - math.log(chance)) / (math.log(_LIKE[0]) - math.log(_LIKE[1]))
     return min(max(like, 0.0), 1.0)
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,9 @@ MADE_UP = ("music", "bass", "speech")
 class Regained:
     """One scene, all in decibels.
 
-    lost_db : of the best single microphone's motion SNR, since the music plays. possible_db, regained_db : over
-    it, by the clairvoyant combination and by the sensor. kept_db : of the echo's own energy, against that of
-    the microphones' noise (0: all of it). removed_db : of all power, on average.
+    lost_db : of the best single microphone's motion SNR, since the music plays. possible_db, regained_db :
+    over it, by the clairvoyant combination and by the sensor. kept_db : of the echo's own energy, against
+    that of the microphones' noise (0: all of it). removed_db : of all power, on average.
     """
 
     piece: str
@@ -107,7 +108,7 @@ def measure(index: int, pieces: Sequence[Path] = ()) -> Regained:
 def _before_and_after(
     echo: ComplexArray, loud: ComplexArray, quiet: ComplexArray, rate_hz: float, carrier_hz: float
 ) -> tuple[float, float, float, float]:
-    """Deflection of the best microphone and of what the sensor makes of all; share of the echo; dB removed."""
+    """Deflection of the best microphone and of what the sensor makes of all; echo kept; dB removed."""
     extractor = _extractor(echo.shape[1], rate_hz, carrier_hz)
     canceller = extractor.distortion
     doppler, s = _spectra(echo, rate_hz, carrier_hz)
@@ -142,7 +143,7 @@ def _before_and_after(
 
 
 def taken_apart(sides: ComplexArray, bases: ComplexArray, weights: npt.NDArray[np.floating]) -> ComplexArray:
-    """(2, pairs, microphones) without what is tied: every stream so loud that noise and ties read as noise."""
+    """(2, pairs, microphones) without what is tied: what is left of it reads as noise."""
     along = np.einsum("krsm,skm->skr", bases.conj(), sides)
     gain = np.stack([weights[..., 0], weights[..., 3]])
     over = np.stack([weights[..., 1], weights[..., 4]])
@@ -180,17 +181,24 @@ def _spectra(signal: ComplexArray, rate_hz: float, carrier_hz: float) -> tuple[D
 # -- many scenes
 
 
-def measure_all(
-    scenes: int, pieces: Sequence[Path], workers: int | None, tell: Callable[[int], None]
-) -> list[Regained]:
-    """Rows of so many scenes; `tell` hears how many are done."""
+def measured(scenes: int, pieces: Sequence[Path], workers: int | None) -> Iterator[Regained]:
+    """Rows of so many scenes, in order, as they are done."""
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        waiting = [pool.submit(measure, index, pieces) for index in range(scenes)]
-        found = []
-        for one in waiting:
-            found.append(one.result())
-            tell(len(found))
-        return found
+        yield from pool.map(partial(measure, pieces=tuple(pieces)), range(scenes))
+
+
+def loudest(rows: Sequence[Regained]) -> dict[str, int]:
+    """The scenes to look at: of each kind of device the loud one with one driver that lost most."""
+    found: dict[str, int] = {}
+    for name, fewest, most in (
+        ("one-microphone", 1, 1),
+        ("some-microphones", 2, 4),
+        ("many-microphones", 5, 8),
+    ):
+        able = [n for n, row in enumerate(rows) if fewest <= row.microphones <= most and not row.two_way]
+        if able:
+            found[name] = max(able, key=lambda n: rows[n].lost_db)
+    return found
 
 
 def tables(rows: Sequence[Regained]) -> str:
@@ -221,8 +229,8 @@ def _table(title: str, rows: Sequence[Regained], key: Callable[[Regained], str])
         "| | scenes | lost, dB | possible, dB | regained, dB | share | kept, dB | removed, dB |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name in sorted({key(row) for row in rows}, key=lambda one: (len(one), one)):
-        lines.append(_line(name, [row for row in rows if key(row) == name]))
+    names = sorted({key(row) for row in rows}, key=lambda one: (len(one), one))
+    lines += [_line(name, [row for row in rows if key(row) == name]) for name in names]
     return "\n".join(lines) + "\n"
 
 
