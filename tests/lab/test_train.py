@@ -17,11 +17,13 @@ from noctule.core.errors import NoctuleError
 from noctule.core.frames import FeatureBlock
 from noctule.core.settings import FeatureSettings
 from noctule.lab import checkpoint
+from noctule.lab.begin import Begun
 from noctule.lab.crops import GOES_ABOUT_HERE, PRESENT
 from noctule.lab.export_onnx import ScoreMap
 from noctule.lab.publish import publish
 from noctule.lab.shards import MAJOR, MINOR, Corpus
 from noctule.lab.train import Trainer, TrainSettings, motion_loss
+from noctule.model.network import CLOCKS, MotionNetwork
 from noctule.model.rules import OUTPUTS
 from noctule.model.runtime import NetworkDetector
 from noctule.model.zoo import load_model
@@ -113,6 +115,27 @@ def test_a_run_may_begin_with_the_weights_of_a_model(
             Trainer([corpus], tmp_path / "other", QUICK, begin_with=model)
     finally:
         (tmp_path / "network.onnx").rename(model / "network.onnx")
+
+
+def test_what_older_weights_do_not_know_is_learnt_from_nothing_on() -> None:
+    """A plane, a scalar and an output fewer: the other scores are what they were."""
+    network = MotionNetwork().eval()
+    kept = {name: value.clone() for name, value in network.state_dict().items()}
+    older = dict(kept)
+    older["over_speed.0.weight"] = kept["over_speed.0.weight"][:, :8]
+    dense = kept["dense.weight"]
+    older["dense.weight"] = torch.cat([dense[:, : -CLOCKS - 1], dense[:, -CLOCKS:]], dim=1)
+    older |= {name: kept[name][:3] for name in ("head.weight", "head.bias")}
+    begun = Begun(older, network.shape, list(OUTPUTS[:3]), "", [])
+    network.load_state_dict(begun.weights_for(network))
+    state = network.state_dict()
+    assert torch.equal(state["over_speed.0.weight"][:, :8], older["over_speed.0.weight"])
+    assert not state["over_speed.0.weight"][:, 8:].any()
+    assert not state["dense.weight"][:, -CLOCKS - 1].any()
+    assert torch.equal(state["dense.weight"][:, -CLOCKS:], dense[:, -CLOCKS:])
+    assert torch.equal(state["head.weight"], kept["head.weight"])  # the fourth is as it was drawn
+    with pytest.raises(NoctuleError, match="cannot be begun with"):
+        Begun(older, network.shape, ["cat"], "", []).weights_for(network)
 
 
 def test_several_corpora_are_learnt_from_as_one(corpus: Corpus, tmp_path: Path) -> None:

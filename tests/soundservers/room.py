@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.signal
 
 Samples = npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
@@ -53,6 +54,8 @@ class Scene:
     script: list[list[Any]] = field(default_factory=list)
     slips: list[list[float]] = field(default_factory=list)  # at s, samples that come twice
     slews: list[list[float]] = field(default_factory=list)  # at s, for s, ppm by which the clock is slow
+    cone_m: float = 0.0  # excursion of the loudspeaker's cone at full scale below its resonance
+    resonance_hz: float = 120.0  # the excursion falls off above
 
     def dirt_events(self) -> list[tuple[float, dict[str, Any]]]:
         found: list[tuple[float, dict[str, Any]]] = [(at_s, {"event": "slip"}) for at_s, _ in self.slips]
@@ -166,6 +169,21 @@ class DelayLine:
         return y
 
 
+class Cone:
+    """Where a loudspeaker's cone is: what is played, through its resonance (two poles, Q 0.7)."""
+
+    def __init__(self, reach_m: float, resonance_hz: float, sample_rate_hz: float) -> None:
+        self._reach_m = reach_m
+        self._sections = scipy.signal.butter(2, resonance_hz, fs=sample_rate_hz, output="sos")
+        self._state = np.zeros((1, 2))
+
+    def move(self, played: Samples) -> Times:
+        if not self._reach_m:
+            return np.zeros(len(played))
+        place, self._state = scipy.signal.sosfilt(self._sections, played, zi=self._state)
+        return np.asarray(self._reach_m * np.clip(place, -1.0, 1.0))
+
+
 class Room:
     """Played samples in, microphone samples out, block by block."""
 
@@ -181,7 +199,9 @@ class Room:
         self._air = DelayLine(self._bulk + int(longest_m / SPEED_OF_SOUND_MPS * sample_rate_hz) + 2)
         dirt = sum(samples for _, samples in scene.slips)
         dirt += sum(seconds * ppm * 1e-6 * sample_rate_hz for _, seconds, ppm in scene.slews)
+        dirt += 2.0 * scene.cone_m / SPEED_OF_SOUND_MPS * sample_rate_hz
         self._wire = DelayLine(int(dirt) + 2 * HALF_TAPS + 2) if dirt else None
+        self._cone = Cone(scene.cone_m, scene.resonance_hz, sample_rate_hz)
 
     def direct_delay_s(self, microphone: int) -> float:
         """From played to heard over the direct path, in a room without slips and slews."""
@@ -230,11 +250,12 @@ class Room:
         return path_m
 
     def _through_wire(self, played: Samples, t: Times) -> Samples:
-        """Between the card and the air: clocks that slip and slew, where the scene has them."""
+        """Between the card and the air: clocks that slip and slew, a cone that moves, where there are any."""
         if self._wire is None:
             return played
         self._wire.push(played)
-        late = np.full(len(t), float(HALF_TAPS))
+        # a cone that comes forward shortens every way
+        late = HALF_TAPS + (self.scene.cone_m - self._cone.move(played)) / SPEED_OF_SOUND_MPS * self.rate
         for at_s, samples in self.scene.slips:
             late += samples * (t >= at_s)
         for at_s, seconds, ppm in self.scene.slews:

@@ -26,8 +26,8 @@ def music(
     """Measure how much of the loudspeaker's distortion is taken off while music plays, and show it.
 
     DIR gets music.md with tables by piece, volume, microphones and loudspeaker, music.json with a row a
-    scene, and pictures: an empty room with music, and motion with music, each before and after. Exit status: 0
-    written, 2 there are no pieces, or one cannot be read.
+    scene, and pictures: an empty room with music, and motion with music, each before and after. Exit status:
+    0 written, 2 there are no pieces, or one cannot be read.
     """
     from noctule.lab.music import as_records, draw_pictures, loudest, measured, tables
 

@@ -268,13 +268,13 @@ def _alone_along(covariance, ways, u):  # type: ignore[no-untyped-def]
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
 def _likeness(u, ways):  # type: ignore[no-untyped-def]
     """0 to 1: how hardly a direction is so like one of these by chance."""
-    most = np.float64(0)
+    across = 1.0
     for way in ways:
         alike = np.complex64(0)
         for i in range(len(u)):
             alike += np.conj(u[i]) * way[i]
-        most = max(most, alike.real**2 + alike.imag**2)
-    chance = math.pow(max(1.0 - most, 1e-6), len(u) - 1)
+        across = min(across, 1.0 - float(alike.real**2 + alike.imag**2))
+    chance = math.pow(max(across, 1e-6), len(u) - 1)
     like = (math.log(_LIKE[0]) - math.log(chance)) / (math.log(_LIKE[0]) - math.log(_LIKE[1]))
     return min(max(like, 0.0), 1.0)
 

@@ -290,7 +290,7 @@ def draw_pictures(index: int, pieces: Sequence[Path], out: Path) -> None:
         f"{piece}, {volume}; {echo.shape[1]} microphones, {scene.device.shape}, "
         f"{scene.carrier_hz / 1e3:.1f} kHz (simulated)"
     )
-    figure.savefig(out, dpi=100)
+    figure.savefig(out, dpi=90, pil_kwargs={"optimize": True})
     pyplot.close(figure)
 
 
