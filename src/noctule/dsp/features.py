@@ -191,8 +191,9 @@ class FeatureExtractor:
 
     def _look_for_tones(self) -> int:
         """A lone line on the slow floor away from the carrier: another emitter, a switching supply."""
-        assert self._shape.level is not None
-        line = is_lone_line(self._shape.level) & (np.abs(self.velocity_mps) > 0.5) & self.valid_bins
+        level = self._clean_shape.level  # notes of music are lines too, and no emitters
+        assert level is not None
+        line = is_lone_line(level) & (np.abs(self.velocity_mps) > 0.5) & self.valid_bins
         return int(Fault.INTERFERENCE) if line.any() else 0
 
     def _gather(self, rows: list[_Row]) -> FeatureBlock:
