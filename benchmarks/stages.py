@@ -12,6 +12,7 @@ import numpy as np
 
 from noctule.core.frames import AudioBlock, Float32Array
 from noctule.core.settings import Settings
+from noctule.dsp.distortion import DistortionCanceller
 from noctule.dsp.doppler import DopplerSpectrum
 from noctule.dsp.downconvert import Downconverter
 from noctule.dsp.floor import FloorShape, WhiteNoise
@@ -27,6 +28,7 @@ STAGES: dict[str, tuple[tuple[type, str], ...]] = {
     "audio check": ((AudioCheck, "check"),),
     "downconvert": ((Downconverter, "process"),),
     "doppler: window, clutter, FFT": ((DopplerSpectrum, "process"),),
+    "distortion": ((DistortionCanceller, "update"),),
     "velocity grid, floors, quality": (
         (DopplerSpectrum, "on_grid"),
         (WhiteNoise, "update"),

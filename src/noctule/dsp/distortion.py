@@ -20,6 +20,12 @@ and what is left of the power is that of the best guess of the other side taken 
 estimation: Picinbono & Chevalier, IEEE Trans. Signal Processing 43, 1995), over what noise is left. It is
 never more than the power that came in: where nothing is tied, nothing changes.
 
+Very loud bass bends the tone so far that one side tells nothing of the other (even and odd orders mix). Then
+the way it comes must do: with two microphones and more, a direction counts that is like that of the tone
+itself, or of what was found at the velocities beside, on both sides, and that has nearly all the power.
+
+What is left goes up and down with the music. The share of it is followed, and so much is read as noise.
+
 Cost of a frame: 3·M² multiplications of complex numbers a pair for M microphones, and 4·M where something is
 removed; one pair in eight is decomposed anew.
 """
@@ -142,7 +148,7 @@ def _frame(  # type: ignore[no-untyped-def]
         off_plus, off_minus = np.float32(0), np.float32(0)
         for r in range(weights.shape[1]):
             w = weights[k, r]
-            if w[0] == 0.0:
+            if w[2] == 0.0:
                 continue
             plus, minus = np.complex64(0), np.complex64(0)
             for m in range(channels):

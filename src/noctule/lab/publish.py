@@ -199,7 +199,8 @@ def _card(about: dict[str, Any]) -> str:
 Tells people from everything else that moves in a room with a tone that nobody hears. Scores a frame:
 major human motion (walking), minor human motion (hands, turning in a chair), other motion (fans, curtains,
 animals), and right after a motion whether whoever made it is still here. One network for every carrier,
-sample rate and number of microphones, because it sees radial velocity over the noise floor and nothing else.
+sample rate and number of microphones, because it sees radial velocity over the noise floor, as it is and
+without what the loudspeaker does to its own tone, and nothing else.
 
 - {about["parameters"]} parameters, {about["macs_per_frame"]} multiplications a frame of {about["hop_s"]:g} s
 - features: digest `{about["feature_digest"]}`
@@ -221,7 +222,10 @@ Real rooms are another matter.
 
 ## Where it fails
 
-- Whoever sits motionless is not seen by breathing alone.
+- Cloth that hangs flat and swings as one, as a flag or a sheet in a storm does, looks like somebody; so do
+  slow rotors with one or two arms.
+- A weak motion is reported for up to a second after its end.
+- Whoever sits motionless is not seen by breathing alone, only held for a while after the last motion.
 - Animals move as people do: a dog is reported as motion. So, often, is somebody behind a thin wall.
 - It was taught by a simulator: what the simulator does not know, it does not know.
 - Scores mean nothing while a blocking fault holds; the detector then gives none.

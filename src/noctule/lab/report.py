@@ -209,6 +209,13 @@ def _promises(found: Findings) -> Iterator[Table]:
     events("walks at 5 m (4.5 to 5.5)", "most", walks, "major", _between("range_m", 4.5, 5.5))
     ask("latency of quiet walks, median, s", "≤ 0.35", walks, latency)
     events("walks at 4 m with a fan", "≥ 95 %", fans, "major")
+    music, heard = found.of("music_walks"), _between("margin_db", 12.0, np.inf)
+    events("walks at 2 m under music, margin ≥ 12 dB", "≥ 90 %", music, "major", heard)
+    loud = [row for row in music if row["what"] == "loud"]
+    events("... loud, bass-heavy", "≥ 90 %", loud, "major", heard)
+    at_2_m = _between("range_m", 1.5, 2.5)
+    events("walks at 2 m in silence", "", walks, "major", at_2_m)
+    events("walks at 2 m under music", "3 points less", music, "major", at_2_m)
     events("seated, margin ≥ 10 dB", "≥ 90 %", seated, "minor", _between("margin_db", 10.0, np.inf))
     ask("held through small motions", "≥ 98 %", seated, lambda name: found.held(seated, name))
     ask("held while one only sits", "≥ 95 %", sitting, lambda name: found.held(sitting, name))
@@ -322,6 +329,7 @@ def _with_fan(found: Findings) -> Iterator[Table]:
     for name, title in (
         ("fan_walks", "walks at 4 m with a"),
         ("cold_starts", "walks 2 s after switching on,"),
+        ("music_walks", "walks at 2 m under music,"),
     ):
         for what in sorted({row["what"] for row in found.of(name)}):
             rows = [row for row in found.of(name) if row["what"] == what]
