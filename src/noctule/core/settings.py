@@ -120,7 +120,7 @@ class ModelSettings(_Section):
         "network", description="the trained network of `name`, or model-free (cfar)"
     )
     name: str = Field(
-        "people-2",
+        "people-3",
         min_length=1,
         description="a model that comes with noctule, or the path of a folder that `noctule export` made",
     )

@@ -178,9 +178,9 @@ def _presets(measured: _Measured, maps: list[ScoreMap]) -> dict[str, Any]:
 def _data(corpus: dict[str, Any]) -> str:
     """Where the hours come from, in words."""
     hours = ", ".join(f"{name} {one:.1f} h" for name, one in corpus["hours"].items())
-    takes = corpus["takes"]
-    moved = f"; some people move by {len(takes)} motion capture takes ({', '.join(takes)})" if takes else ""
-    return f"\n- `{corpus['command']}`: {hours}{moved}\n"
+    takes = len(corpus["takes"])
+    moved = f"; some people move by {takes} motion capture takes, named in the manifest" if takes else ""
+    return f"- `{corpus['command']}`: {hours}{moved}\n"
 
 
 def _card(about: dict[str, Any]) -> str:
@@ -209,6 +209,7 @@ without what the loudspeaker does to its own tone, and nothing else.
 - int8 against float: {int8["logit_snr_db"]:.1f} dB, {100 * int8["decisions_differ"]:.2f} % other decisions
 
 ## What it learnt from
+
 {learnt}{after}
 ## Presets
 
