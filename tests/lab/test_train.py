@@ -28,7 +28,7 @@ from noctule.model.rules import OUTPUTS
 from noctule.model.runtime import NetworkDetector
 from noctule.model.zoo import load_model
 
-QUICK = TrainSettings(epochs=5, batch=2, crop_s=6.0, learning_rate=3e-3, average=0.9, threads=1)
+QUICK = TrainSettings(epochs=8, batch=2, crop_s=6.0, learning_rate=3e-3, average=0.9, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def model(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_people_are_told_from_fans_within_seconds(run: Path) -> None:
     history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [one["epoch"] for one in history] == [1, 2, 3, 4, 5]
+    assert [one["epoch"] for one in history] == [1, 2, 3, 4, 5, 6, 7, 8]
     best = max(history, key=lambda one: one["selection"])
-    assert history[-1]["validation_loss"] < 0.18
+    assert history[-1]["validation_loss"] < 0.15
     assert best["onsets_found"] > 0.95
     assert best["minor_found"] > 0.8
 
