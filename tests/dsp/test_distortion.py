@@ -73,9 +73,10 @@ def features_of(samples: Samples) -> FeatureBlock:
 def spectra(samples: Samples) -> tuple[DopplerSpectrum, Samples, Samples]:
     doppler = DopplerSpectrum(baseband_rate_hz=RATE_HZ, carrier_hz=CARRIER_HZ, settings=FeatureSettings())
     blocks = doppler.process(BasebandBlock(samples.astype(np.complex64), RATE_HZ, CARRIER_HZ, 0))
-    return doppler, *(
+    spectrum, carrier = (
         np.concatenate([getattr(one, name) for one in blocks]) for name in ("spectrum", "carrier")
     )
+    return doppler, spectrum, carrier
 
 
 def left_over(samples: Samples, noise_level: float = NOISE**2) -> tuple[Samples, Samples]:
