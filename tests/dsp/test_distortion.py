@@ -185,6 +185,18 @@ def test_never_more_than_there_is(microphones: int, seed: int, level: float, liv
         assert (removed <= power * (1.0 + 1e-3) + 1e-6).all()
 
 
+@pytest.mark.parametrize("microphones", [1, 2, 4])
+def test_silence_is_no_distortion(microphones: int) -> None:
+    """Digital silence at the start, and on one side for ever: nothing to divide by."""
+    canceller = DistortionCanceller(channels=microphones, fft_size=64, pairs=20, hop_s=0.048)
+    spectrum = np.zeros((microphones, 64), np.complex64)
+    for frame in range(60):
+        spectrum[:, 1:21] = 3.0 * (frame >= 20)
+        removed = canceller.update(spectrum, spectrum[:, 0], [1.0] * microphones, [True] * microphones)
+        assert (removed == 0.0).all()
+        assert canceller.removed_db == pytest.approx(0.0, abs=1e-6)
+
+
 def test_an_hour_of_music_leaves_it_as_it_was() -> None:
     """Stable: neither drift nor overflow, through silence and steps of 60 dB."""
     rng = np.random.default_rng(8)

@@ -285,7 +285,8 @@ def test_the_exported_model_tells_walks_from_fans_and_empty_rooms(
     for number, scene in enumerate(shard.scenes[:12]):
         detector.reset()
         scores = detector.score(features(shard.log_power_db()[shard.frames_of(number)]))
-        logit = np.log([one.score_major / max(1.0 - one.score_major, 1e-12) for one in scores])
+        score = np.clip([one.score_major for one in scores], 1e-12, 1.0 - 1e-12)
+        logit = np.log(score / (1.0 - score))
         lasting = np.lib.stride_tricks.sliding_window_view(logit, 5).min(axis=1)
         found[scene["stratum"]].append(lasting.max())
     assert min(found["walk"]) > max(found["fan"] + found["empty"]) + 1.0

@@ -202,7 +202,7 @@ def _decompose(cross, auto, direct, k, all_bases, all_weights, believed, certain
     for n in range(first, last):
         tied += share * cross[n]
         seen += share * auto[n]
-    u, v, other_u, other_v = np.empty((4, channels), np.complex64)
+    u, v, other_u, other_v = np.zeros((4, channels), np.complex64)
     # the way from the loudspeaker, here and at the velocities beside where something was found
     ways, known = np.empty((3, 2, channels), np.complex64), 1
     ways[0, 0], ways[0, 1] = direct, np.conj(direct)
@@ -215,6 +215,8 @@ def _decompose(cross, auto, direct, k, all_bases, all_weights, believed, certain
     weights[:] = 0.0
     for r in range(weights.shape[0]):
         strength = _strongest(tied, u, v)
+        if strength <= 0.0:  # no sound at all so far
+            break
         power_u, power_v = _power_along(seen[0], u) - 1.0, _power_along(seen[1], v) - 1.0
         coherence = strength * strength / max((power_u + 1.0) * (power_v + 1.0), 1e-12)
         belief = min(max((coherence - believed) / (certain - believed), 0.0), 1.0)
