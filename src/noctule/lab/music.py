@@ -287,7 +287,7 @@ def draw_pictures(index: int, pieces: Sequence[Path], out: Path) -> None:
         axis.set_xlabel("time, s")
     figure.colorbar(image, ax=axes, label="dB over the floor", pad=0.01)
     figure.suptitle(
-        f"{piece}, {volume}; {echo.shape[1]} microphones, {scene.device.shape}, "
+        f"{piece}, {volume}; {echo.shape[1]} microphone{'s' * (echo.shape[1] > 1)}, {scene.device.shape}, "
         f"{scene.carrier_hz / 1e3:.1f} kHz (simulated)"
     )
     figure.savefig(out, dpi=90, pil_kwargs={"optimize": True})
