@@ -18,7 +18,7 @@ from noctule.core.errors import NoctuleError
 from noctule.lab import checkpoint
 from noctule.lab.shards import sha256_of
 from noctule.model import zoo
-from noctule.model.network import CLOCKS, PLANES, MotionNetwork, NetworkShape
+from noctule.model.network import CLOCKS, MotionNetwork, NetworkShape
 from noctule.model.rules import OUTPUTS
 
 #: How the exported graph names the network's weights.
@@ -55,7 +55,7 @@ class Begun:
         for name in ("head.weight", "head.bias"):
             weights[name] = torch.cat([weights[name], fresh[name][len(weights[name]) :].cpu()])
         first = weights[_FIRST].cpu()
-        unknown = first.new_zeros(len(first), PLANES - first.shape[1], *first.shape[2:])
+        unknown = first.new_zeros(len(first), fresh[_FIRST].shape[1] - first.shape[1], *first.shape[2:])
         weights[_FIRST] = torch.cat([first, unknown], dim=1)
         dense = weights["dense.weight"].cpu()
         unknown = dense.new_zeros(len(dense), fresh["dense.weight"].shape[1] - dense.shape[1])

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 
-from noctule.core.frames import BasebandBlock, FeatureBlock
+from noctule.core.frames import BasebandBlock
 from noctule.core.settings import FeatureSettings
+from noctule.core.units import hz_per_mps
 from noctule.dsp.doppler import DopplerSpectrum
 from noctule.dsp.features import FeatureExtractor
 from noctule.lab import benchmark
-from noctule.lab.features import joined
 from noctule.lab.limit import clean_echo, deflection, interference
 from noctule.simulate.scenes import Scene
 
@@ -114,26 +114,24 @@ def _before_and_after(
     doppler, s = _spectra(echo, rate_hz, carrier_hz)
     n, w = (_spectra(one, rate_hz, carrier_hz)[1] for one in (loud, quiet))
     pairs = np.arange(1, doppler.pairs + 1)
-    speed = pairs * rate_hz / doppler.fft_size * 343.2 / (2.0 * carrier_hz)
-    shown = speed > SLOWEST_MPS
+    shown = pairs * rate_hz / doppler.fft_size > SLOWEST_MPS * hz_per_mps(carrier_hz)
     heard = (echo + loud).astype(np.complex64)
     raw: list[list[ComplexArray]] = [[], [], []]
     left: list[list[ComplexArray]] = [[], [], []]
     removed = []
-    first, frame = 0, 0
-    while frame < len(s):
+    first = 0
+    for frame in range(len(s)):
         stop = doppler.window_samples + frame * doppler.hop_samples
         bases, weights = canceller.bases.copy(), canceller.weights.copy()
         block = extractor.process_baseband(BasebandBlock(heard[first:stop], rate_hz, carrier_hz, first))
         first = stop
-        if canceller.scale.any():  # nothing to look at during a fault
+        if canceller.scale.any():  # it has heard something
             for n_th, spectrum in enumerate((s, n, w)):
                 z = spectrum[frame] * canceller.scale[:, None]
                 sides = np.stack([z[:, pairs].T, z[:, -pairs].conj().T])  # (2, pairs, microphones)
                 raw[n_th].append(sides[:, shown])
                 left[n_th].append(taken_apart(sides, bases, weights)[:, shown])
             removed += block.removed_db.tolist()
-        frame += 1
     hop_s = doppler.hop_samples / rate_hz
     (s0, n0, w0), (s1, n1, w1) = (tuple(np.array(one) for one in part) for part in (raw, left))
     before = _deflection(s0, n0, hop_s).sum((0, 1, 2)).max()
@@ -188,7 +186,7 @@ def measured(scenes: int, pieces: Sequence[Path], workers: int | None) -> Iterat
 
 
 def loudest(rows: Sequence[Regained]) -> dict[str, int]:
-    """The scenes to look at: of each kind of device the loud one with one driver that lost most."""
+    """The scenes to look at: by number of microphones the one with one driver that lost most."""
     found: dict[str, int] = {}
     for name, fewest, most in (
         ("one-microphone", 1, 1),
@@ -274,8 +272,11 @@ def draw_pictures(index: int, pieces: Sequence[Path], out: Path) -> None:
     shown = [("nobody", loud[:count]), ("somebody walks at 2 m", loud[:count] + echo[:count])]
     figure, axes = pyplot.subplots(2, 2, figsize=(12, 7), sharex=True, sharey=True, layout="constrained")
     for row, (what, samples) in zip(axes, shown, strict=True):
-        features = joined(_features(samples, rate_hz, scene.carrier_hz))
-        for axis, (name, power_db) in zip(row, _both(features), strict=True):
+        extractor = _extractor(samples.shape[1], rate_hz, scene.carrier_hz)
+        heard = BasebandBlock(samples.astype(np.complex64), rate_hz, scene.carrier_hz, 0)
+        features = extractor.process_baseband(heard)
+        both = ("as it is", features.log_power_db), ("distortion taken off", features.clean_power_db)
+        for axis, (name, power_db) in zip(row, both, strict=True):
             image = axis.pcolormesh(
                 features.time_s, features.velocity_mps, power_db.T, vmin=0.0, vmax=30.0, cmap="magma",
                 rasterized=True,
@@ -292,15 +293,6 @@ def draw_pictures(index: int, pieces: Sequence[Path], out: Path) -> None:
     )
     figure.savefig(out, dpi=90, pil_kwargs={"optimize": True})
     pyplot.close(figure)
-
-
-def _features(samples: ComplexArray, rate_hz: float, carrier_hz: float) -> Iterator[FeatureBlock]:
-    extractor = _extractor(samples.shape[1], rate_hz, carrier_hz)
-    yield extractor.process_baseband(BasebandBlock(samples.astype(np.complex64), rate_hz, carrier_hz, 0))
-
-
-def _both(features: FeatureBlock) -> list[tuple[str, Any]]:
-    return [("as it is", features.log_power_db), ("distortion taken off", features.clean_power_db)]
 
 
 def as_records(rows: Sequence[Regained]) -> list[dict[str, Any]]:
