@@ -1,7 +1,7 @@
 """Write the pages that are made from the code, and check every link: `make docs`.
 
-Generated: commands, scenes, settings and their schema. `--check` writes nothing and fails where a page is
-old.
+Generated: commands, Routines, scenes, settings and their schema. `--check` writes nothing and fails where a
+page is old.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import typer.cli
 import typer.core
 import typer.main
 from pydantic import BaseModel
-from scripts import fields, scenes_page
+from scripts import fields, routines_page, scenes_page
 
 from noctule.core.settings import Settings
 
@@ -30,6 +30,7 @@ def pages() -> dict[Path, str]:
     """Every generated file and what it should hold."""
     return {
         REFERENCE / "commands.md": commands_page(),
+        REFERENCE / "routines.md": routines_page.routines_page(MARK),
         REFERENCE / "scenes.md": scenes_page.scenes_page(MARK),
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "settings.schema.json": json.dumps(Settings.model_json_schema(), indent=2) + "\n",

@@ -262,6 +262,7 @@ def _magnitude_features(magnitudes: Float32Array, velocity_mps: Float32Array, ho
         time_s=np.arange(count, dtype=np.float64) * hop_s,
         log_power_db=np.array(rows),
         clean_power_db=np.array(rows),
+        fresh_power_db=np.array(rows),
         velocity_mps=grid,
         valid_bins=(grid >= velocity_mps[0]) & (grid <= velocity_mps[-1]),
         broadband_db=np.zeros(count, np.float32),
@@ -305,7 +306,7 @@ def _radar(path: Path) -> BasebandBlock:
 
 
 @pytest.mark.xfail(
-    strict=True, reason="people-3 takes it for somebody, though slow rotors were in its corpus"
+    strict=True, reason="people-4 takes it for somebody, though slow rotors were in its corpus"
 )
 def test_a_spinning_lid_is_nobody(shared_data: Path) -> None:
     """A rotor flashes as a fan does."""

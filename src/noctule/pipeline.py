@@ -4,12 +4,24 @@ Live sensing, replay, simulation and evaluation all come through here, so what i
 
 from __future__ import annotations
 
-from noctule.core.frames import AudioBlock, BasebandBlock, Decision, Fault, FeatureBlock, MotionScore
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from noctule.core.frames import (
+    NO_CARRIER_DBFS,
+    AudioBlock,
+    BasebandBlock,
+    Decision,
+    Fault,
+    FeatureBlock,
+    MotionScore,
+)
 from noctule.core.protocols import Detector
 from noctule.core.settings import Settings
 from noctule.dsp.features import FeatureExtractor
 from noctule.presence.cfar import CfarDetector
-from noctule.presence.tracker import PresenceTracker
+from noctule.presence.tracker import PresenceTracker, TrackerState
 
 
 def check_detector(settings: Settings) -> None:
@@ -36,6 +48,10 @@ def make_detector(settings: Settings, extractor: FeatureExtractor) -> Detector:
     return NetworkDetector(load_model(settings.model.name, settings.features.digest()))
 
 
+#: After a silence on purpose its gap inside the window is no fault, so long at most.
+RESUMING_S = 1.0
+
+
 class SensingPipeline:
     """Blocks in, decisions out.
 
@@ -43,6 +59,7 @@ class SensingPipeline:
     ----------
     sample_rate_hz, baseband_rate_hz : rate of the audio, or of the baseband recording; give one.
     detector : scores of features; None makes the one that the settings name.
+    see : is given each block of features before its decisions are made.
 
     Attributes
     ----------
@@ -59,6 +76,7 @@ class SensingPipeline:
         sample_rate_hz: float | None = None,
         baseband_rate_hz: float | None = None,
         detector: Detector | None = None,
+        see: Callable[[FeatureBlock], None] | None = None,
     ) -> None:
         self.extractor = FeatureExtractor(
             settings.features,
@@ -72,11 +90,22 @@ class SensingPipeline:
         self._detector = detector or make_detector(settings, self.extractor)
         self._tracker = PresenceTracker(settings.presence)
         self.features: FeatureBlock | None = None
+        self._see = see
+        self._resuming_until_s: float | None = None
 
     def reset(self) -> None:
         """The signal path starts anew (device reopened); who is here is not forgotten."""
+        self._resuming_until_s = None
         self.extractor.reset()
         self._detector.reset()
+
+    def resume(self) -> None:
+        """The next block comes after a silence on purpose: give no decisions until a window is whole again.
+
+        What was learnt of the room is kept. A fan beside the sensor would otherwise look like somebody in
+        the first second of each look, until it is known as what goes on.
+        """
+        self._resuming_until_s = math.inf
 
     def process(self, block: AudioBlock) -> list[Decision]:
         """Decisions of the frames this block completed; none until the first window is full."""
@@ -88,18 +117,65 @@ class SensingPipeline:
 
     def unavailable(self, time_s: float, fault: Fault) -> Decision:
         """A decision for a moment without any samples: the device is gone."""
-        return self._track(MotionScore(time_s, 0.0, 0.0, 0.0, fault), carrier_snr_db=0.0)
+        return self._track(MotionScore(time_s, 0.0, 0.0, 0.0, fault))
+
+    def paused(self, time_s: float, look_in_s: float = 0.0) -> Decision:
+        """A decision for a moment in which nobody looks, on purpose: presence stays as it is.
+
+        Parameters
+        ----------
+        look_in_s : seconds until the next look; below half a second: now.
+        """
+        state = self._tracker.pause(time_s, look_in_s)
+        return self._decision(MotionScore(time_s, 0.0, 0.0), state)
 
     def _decide(self, features: FeatureBlock) -> list[Decision]:
         if not len(features):
             return []
         self.features = features
+        if self._see is not None:
+            self._see(features)
         scores = self._detector.score(features)
-        beside = zip(features.carrier_snr_db.tolist(), features.removed_db.tolist(), strict=True)
-        return [self._track(score, *rest) for score, rest in zip(scores, beside, strict=True)]
+        beside = zip(
+            features.carrier_snr_db.tolist(),
+            features.carrier_level_dbfs.tolist(),
+            features.removed_db.tolist(),
+            strict=True,
+        )
+        return [
+            self._track(score, *rest)
+            for score, rest in zip(scores, beside, strict=True)
+            if self._resuming_until_s is None or not self._resumes_with(score)
+        ]
 
-    def _track(self, score: MotionScore, carrier_snr_db: float, removed_db: float = 0.0) -> Decision:
-        state = self._tracker.update(score)
+    def _resumes_with(self, score: MotionScore) -> bool:
+        """The frame still has the silence's gap in its window."""
+        assert self._resuming_until_s is not None
+        self._resuming_until_s = min(self._resuming_until_s, score.time_s + RESUMING_S)
+        if score.fault & Fault.DROPPED_SAMPLES and score.time_s < self._resuming_until_s:
+            return True
+        self._resuming_until_s = None
+        return False
+
+    def snapshot(self) -> dict[str, Any]:
+        """Who is here, for a pipeline that goes on in this one's place."""
+        return self._tracker.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go on from another pipeline's `snapshot`."""
+        self._tracker.restore(snapshot)
+
+    def _track(self, score: MotionScore, *carrier: float) -> Decision:
+        return self._decision(score, self._tracker.update(score), *carrier)
+
+    def _decision(
+        self,
+        score: MotionScore,
+        state: TrackerState,
+        carrier_snr_db: float = 0.0,
+        carrier_level_dbfs: float = NO_CARRIER_DBFS,
+        removed_db: float = 0.0,
+    ) -> Decision:
         return Decision(
             time_s=score.time_s,
             presence=state.presence,
@@ -112,4 +188,6 @@ class SensingPipeline:
             fault=score.fault,
             reason=state.reason,
             distortion_removed_db=removed_db,
+            doubt=state.doubt,
+            carrier_level_dbfs=carrier_level_dbfs,
         )

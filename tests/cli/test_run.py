@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.service.made_up import record
 
 from noctule.audio import devices as audio_devices
 from noctule.audio.devices import Device, DeviceList
@@ -36,9 +37,13 @@ class FakeSensor:
 
     def __init__(self, act: Callable[[FakeSensor], None] = lambda sensor: None) -> None:
         self.act, self.stopped, self.seconds = act, False, -1.0
+        self.muted = False
 
     def stop(self) -> None:
         self.stopped = True
+
+    def mute(self, on: bool) -> None:
+        self.muted = on
 
     def run(self, sink: Callable[[dict[str, Any]], None], seconds: float | None) -> None:
         self.seconds = seconds or 0.0
@@ -52,11 +57,12 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Settings]]:
     """Run the command on a sensor; gives the exit status and the settings it was made with."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
+    monkeypatch.setenv("NOCTULE_STORE__ENABLED", "false")
 
     def command(sensor: FakeSensor, *arguments: str) -> tuple[int, Settings]:
         used: list[Settings] = []
 
-        def make(settings: Settings) -> FakeSensor:
+        def make(settings: Settings, see: object = None) -> FakeSensor:
             used.append(settings)
             return sensor
 
@@ -74,6 +80,27 @@ def test_headless_records_go_to_standard_output(run: Any, capsys: pytest.Capture
     assert status == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["t"] for line in lines] == [1.5, 2.5, 3.5]
+
+
+def test_what_happened_is_kept(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("NOCTULE_STORE__ENABLED", "true")
+    records = [
+        record(0.05 * k, presence=k > 20, motion="major" if 20 < k < 60 else "none") for k in range(100)
+    ]
+
+    class Sensor(FakeSensor):
+        def run(self, sink: Callable[[dict[str, Any]], None], seconds: float | None) -> None:
+            for one in records:
+                sink(one)
+
+    assert run(Sensor(), "--headless", "--jsonl", str(tmp_path / "out.jsonl"))[0] == 0
+    with pytest.raises(SystemExit):
+        main(["events", "--json", "--since", "36500d"])
+    kinds = [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()]
+    assert {"entered", "major"} <= set(kinds)
 
 
 def test_flags_reach_the_settings(run: Any, tmp_path: Path) -> None:
@@ -115,6 +142,20 @@ def test_a_second_ctrl_c_ends_at_once(run: Any) -> None:
     sensor = FakeSensor(lambda sensor: os.kill(os.getpid(), signal.SIGINT))
     status, _ = run(sensor, "--headless")
     assert status == 130
+
+
+def test_sigusr1_mutes_and_unmutes(run: Any) -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    muted: list[bool] = []
+
+    def act(sensor: FakeSensor) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        muted.append(sensor.muted)
+
+    status, _ = run(FakeSensor(act), "--headless")
+    assert status == 0
+    assert muted == [True, False, True]
+    assert signal.getsignal(signal.SIGUSR1) == before
 
 
 def test_a_full_disk_is_one_clear_line(run: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,6 +161,40 @@ def test_how_much_was_removed_rides_with_the_features() -> None:
     assert found.clean_power_db[100:, moving].max() < found.log_power_db[100:, moving].max() - 6.0
 
 
+@pytest.mark.parametrize("microphones", [1, 2, 4, 8])
+def test_in_noise_nothing_is_new(microphones: int) -> None:
+    rng = np.random.default_rng(microphones)
+    found = features_of(noise(rng, round(20.0 * RATE_HZ), microphones) + 0.03)
+    moving = np.abs(found.velocity_mps) > 0.2
+    fresh = 10.0 ** (0.1 * found.fresh_power_db[100:, moving].astype(np.float64))
+    assert fresh.mean() == pytest.approx(1.0, abs=0.15)
+
+
+def test_what_begins_elsewhere_is_new_and_what_goes_on_is_not() -> None:
+    """Somebody walks at 1 m/s all the time; after 15 s another does too, elsewhere or right behind."""
+    rng = np.random.default_rng(9)
+    count, microphones = round(20.0 * RATE_HZ), 4
+    steady = np.exp(2j * np.pi * np.arange(count) / RATE_HZ * 2.0 * 1.0 * CARRIER_HZ / 343.2)
+    echo = 20.0 * NOISE * steady * np.repeat(rng.exponential(1.0, 200), count // 200)
+    here = np.exp(2j * np.pi * rng.uniform(size=microphones))
+    elsewhere = np.exp(2j * np.pi * rng.uniform(size=microphones))
+    late = np.arange(count) >= 15.0 * RATE_HZ
+    quiet = noise(rng, count, microphones) + 0.03
+
+    def fresh_db(way: Samples) -> tuple[float, float]:
+        found = features_of(quiet + np.outer(echo, here) + np.outer(late * np.roll(echo, count // 3), way))
+        cells = found.fresh_power_db[:, np.abs(found.velocity_mps - 1.0) < 0.04].max(1)
+        before, after = (
+            cells[(found.time_s > low) & (found.time_s < high)] for low, high in ((8.0, 15.0), (15.2, 15.8))
+        )
+        return float(np.mean(before)), float(np.mean(after))
+
+    goes_on_db, beside_db = fresh_db(elsewhere)
+    assert goes_on_db < 3.0
+    assert beside_db > 10.0
+    assert fresh_db(here)[1] < beside_db - 6.0
+
+
 @given(
     st.integers(1, 8),
     st.integers(0, 2**16),
@@ -182,6 +216,8 @@ def test_never_more_than_there_is(microphones: int, seed: int, level: float, liv
         power = (np.abs(spectrum) ** 2)[live].sum(0) / max(1, sum(live))
         assert np.isfinite(removed).all()
         assert (removed >= 0.0).all()
+        assert np.isfinite(canceller.fresh).all()
+        assert (canceller.fresh >= 0.0).all()
         assert (removed <= power * (1.0 + 1e-3) + 1e-6).all()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -136,18 +137,18 @@ def interference(faulty: bool) -> FeatureBlock:
     return room.features()
 
 
-def device_lost(faulty: bool) -> FeatureBlock | Decision:
+def without_samples(faulty: bool, fault: Fault = Fault.DEVICE_LOST) -> FeatureBlock | Decision:
     pipeline = SensingPipeline(
         Settings(), carrier_hz=float(CARRIER_HZ), channels=1, sample_rate_hz=float(RATE_HZ)
     )
     if faulty:
-        return pipeline.unavailable(1.0, Fault.DEVICE_LOST)
+        return pipeline.unavailable(1.0, fault)
     block = AudioBlock(audio(1.0, 1).astype(np.float32), float(RATE_HZ), 0)
     return pipeline.process(block)[-1]
 
 
 CASES: dict[Fault, Callable[[bool], FeatureBlock | Decision]] = {
-    Fault.DEVICE_LOST: device_lost,
+    Fault.DEVICE_LOST: without_samples,
     Fault.CARRIER_MISSING: missing,
     Fault.CARRIER_LOST: lost,
     Fault.DROPPED_SAMPLES: dropped,
@@ -159,6 +160,7 @@ CASES: dict[Fault, Callable[[bool], FeatureBlock | Decision]] = {
     Fault.GAIN_MOVED: gain_moved,
     Fault.AGC_SUSPECTED: driven,
     Fault.INTERFERENCE: interference,
+    Fault.MUTED: partial(without_samples, fault=Fault.MUTED),
 }
 
 

@@ -10,7 +10,8 @@ from scipy.signal.windows import blackmanharris
 
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import Float32Array
-from noctule.emit.waveforms import TonePlayer, chirp_burst, multitone_table, on_grid, tone_table
+from noctule.core.settings import EmitSettings
+from noctule.emit.waveforms import FADE_DB, TonePlayer, chirp_burst, multitone_table, on_grid, tone_table
 
 RATE_HZ = 96_000
 
@@ -90,7 +91,7 @@ def test_a_ramp_equals_the_closed_formula() -> None:
     player = TonePlayer(tone_table(32_000, RATE_HZ), RATE_HZ, ramp_s=0.05)
     player.set_level(1.0)
     n = np.arange(4800)
-    rise = 0.5 - 0.5 * np.cos(np.pi * (n + 1) / 4801)
+    rise = 10.0 ** (-2.0 * (1.0 + np.cos(np.pi * (n + 1) / 4801)))
     np.testing.assert_allclose(played(player, 4800, 77), rise * np.sin(2 * np.pi * n / 3), atol=1e-6)
 
 
@@ -151,8 +152,8 @@ def test_burst_stays_around_its_carrier(carrier_hz: float, rate_hz: float) -> No
 
 def test_burst_has_no_edge() -> None:
     burst = chirp_burst(32_000, RATE_HZ)
-    assert abs(burst[0]) < 1e-6
-    assert abs(burst[-1]) < 1e-6
+    assert abs(burst[0]) < 1.01e-4  # 80 dB down
+    assert abs(burst[-1]) < 1.01e-4
 
 
 @pytest.mark.parametrize("carrier_hz", [0.2, 48_000.0, 60_000.0])
@@ -164,3 +165,21 @@ def test_a_carrier_outside_the_band_is_one_clear_line(carrier_hz: float) -> None
 def test_a_carrier_is_rounded_to_whole_hertz() -> None:
     assert on_grid(32_000.4, RATE_HZ) == 32_000.0
     assert on_grid(47_999.0, RATE_HZ) == 47_999.0
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 96_000, 192_000])
+def test_no_step_above_20_db_in_10_ms(rate_hz: int) -> None:
+    """Fades in and out, and from one level to another: from 80 dB below the tone on."""
+    player = TonePlayer(tone_table(20_000, rate_hz), rate_hz, ramp_s=EmitSettings().ramp_s)
+    second = round(0.25 * rate_hz)
+    out = np.zeros((4 * second, 1), np.float32)
+    for n, amplitude in enumerate((0.5, 0.02, 0.3, 0.0)):
+        player.set_level(amplitude)
+        player.fill(out[n * second : (n + 1) * second], n * second)
+    burst = chirp_burst(20_000, rate_hz, level_dbfs=-6.0)
+    for sound in (out[:, 0], np.pad(burst, second)):
+        millisecond = rate_hz // 1000
+        count = len(sound) // millisecond
+        level = np.abs(sound[: count * millisecond].reshape(count, millisecond)).max(1)
+        db = 20.0 * np.log10(np.maximum(level, level.max() * 10.0 ** (-FADE_DB / 20.0)))
+        assert np.abs(db[10:] - db[:-10]).max() <= 20.0

@@ -46,6 +46,7 @@ def features(power: npt.NDArray[np.float64], faults: int = 0) -> FeatureBlock:
         time_s=0.1 + HOP_S * np.arange(count, dtype=np.float64),
         log_power_db=(10.0 * np.log10(power)).astype(np.float32),
         clean_power_db=(10.0 * np.log10(power)).astype(np.float32),
+        fresh_power_db=(10.0 * np.log10(power)).astype(np.float32),
         velocity_mps=VELOCITY.astype(np.float32),
         valid_bins=VALID,
         broadband_db=np.zeros(count, np.float32),

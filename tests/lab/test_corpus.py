@@ -13,6 +13,7 @@ import pytest
 
 from noctule.cli import main
 from noctule.core.errors import NoctuleError
+from noctule.core.power import encode_power
 from noctule.core.settings import FeatureSettings
 from noctule.lab import corpus as building
 from noctule.lab.captures import Take, takes_in
@@ -24,7 +25,6 @@ from noctule.lab.shards import (
     Corpus,
     Shard,
     Split,
-    encode_power,
     read_shard,
     write_shard,
 )
@@ -89,7 +89,7 @@ def test_what_is_in_it(tiny: Path) -> None:
     for split in ("train", "validation", "test"):
         for shard in corpus.read(split):
             assert {len(getattr(shard, name)) for name in ARRAYS} == {len(shard)}
-            assert shard.power.shape[1] == 241
+            assert shard.clean.shape[1] == 241
             assert shard.scene.tolist() == sorted(shard.scene.tolist())
             assert set(shard.scene.tolist()) == set(range(len(shard.scenes)))
             for number, scene in enumerate(shard.scenes):
@@ -219,7 +219,7 @@ def quick_scene(seed: int, stratum: Stratum, split: Split, takes: tuple[Take, ..
     half, byte = zeros.astype(np.float16), zeros.astype(np.uint8)
     power = encode_power(np.zeros((n, 241)))
     return Shard(
-        power, power, half, half, half, half, zeros.astype(np.int32), byte, byte, byte, half,
+        power, power, half, half, half, half, zeros.astype(np.int32), byte, byte, byte, half, half,
         zeros.astype(np.float32), zeros.astype(np.int32), [about],
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from tests.lab.tiny_corpus import HOP_S, shard_of
 
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import Fault
-from noctule.lab.crops import PRESENT, ZERO_DB, cut, draw_crops, open_store, open_unpacked
+from noctule.lab.crops import PRESENT, VISIBLE_DB, ZERO_DB, cut, draw_crops, open_store, open_unpacked
 from noctule.lab.shards import FORMAT, MAJOR, Corpus, sha256_of, write_manifest, write_shard
 
 
@@ -20,7 +20,7 @@ def corpus_with(folder: Path, faults: dict[int, Fault], unheard: slice = slice(0
     shard = shard_of(["walk", "empty"], 100, "train", np.random.default_rng(1))
     for frame, fault in faults.items():
         shard.faults[frame] = int(fault)
-    shard.power[:100, unheard] = ZERO_DB
+    shard.clean[:100, unheard] = ZERO_DB
     folder.mkdir()
     write_shard(folder / "shard-00000.npz", dataclasses.replace(shard))
     listed = [{"file": "shard-00000.npz", "split": "train", "sha256": sha256_of(folder / "shard-00000.npz")}]
@@ -46,17 +46,29 @@ def test_velocities_that_are_never_heard_are_known(tmp_path: Path) -> None:
     assert store.valid[1].all()
 
 
+def test_who_moves_unseen_is_not_asked_about(tmp_path: Path) -> None:
+    corpus = corpus_with(tmp_path / "c", {})
+    shard = next(corpus.read("train"))
+    moves = shard.label & MAJOR != 0
+    hidden = np.arange(len(shard)) % 3 == 0
+    shard.margin_db[:] = np.where(hidden, VISIBLE_DB - 1.0, VISIBLE_DB + 1.0)
+    write_shard(corpus.folder / "shard-00000.npz", shard)
+    store = open_store([corpus], "train", tmp_path / "store", HOP_S)
+    assert np.array_equal(store.weight != 0, ~(moves & hidden))
+    assert 0 < (moves & hidden).sum() < moves.sum()
+
+
 def test_crops_hold_what_the_shard_holds(tmp_path: Path) -> None:
     corpus = corpus_with(tmp_path / "c", {})
     shard = next(corpus.read("train"))
     store = open_store([corpus], "train", tmp_path / "store", HOP_S)
     batch = cut(store, [(0, 30), (1, 90)], 40)
-    assert np.array_equal(batch.power[0, 0], shard.power[30:70])
+    assert np.array_equal(batch.power[0, 0], shard.clean[30:70])
     assert np.array_equal(batch.label[0] & MAJOR, shard.label[30:70] & MAJOR)
     assert np.array_equal(batch.label[0] & PRESENT != 0, shard.presence[30:70] != 0)
     # the second crop is cut short by the end of its scene
     assert batch.weight[1].tolist() == [1.0] * 10 + [0.0] * 30
-    assert np.array_equal(batch.power[1, 1, 10:], np.tile(shard.power[199], (30, 1)))
+    assert np.array_equal(batch.power[1, 1, 10:], np.tile(shard.fresh[199], (30, 1)))
     assert batch.cold.tolist() == [False, False]
 
 

@@ -52,9 +52,10 @@ def frames(scene: Scene, faults: int = 0) -> FeatureBlock:
     n = len(time_s)
     velocity = np.linspace(-6.0, 6.0, 241, dtype=np.float32)
     none = np.zeros(n, np.float32)
+    power = np.zeros((n, 241), np.float32)
     return FeatureBlock(
-        time_s, np.zeros((n, 241), np.float32), np.zeros((n, 241), np.float32), velocity,
-        np.ones(241, np.bool_), none, none, none, none, np.full(n, faults, np.int64), scene.carrier_hz,
+        time_s, power, power, power, velocity, np.ones(241, np.bool_), none, none, none, none,
+        np.full(n, faults, np.int64), scene.carrier_hz,
     )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from noctule.cli.dataset import dataset as dataset_command
+from noctule.core.power import encode_power
 from noctule.lab.leaks import Windows, auc, ridge, room_identity, shared_scenes, shuffled_labels, windows_of
-from noctule.lab.shards import FORMAT, MAJOR, Corpus, Shard, Split, encode_power, write_manifest, write_shard
+from noctule.lab.shards import FORMAT, MAJOR, Corpus, Shard, Split, write_manifest, write_shard
 
 FRAMES = 800
 
@@ -20,13 +21,13 @@ def shard(seeds: list[int], rooms_differ: float) -> Shard:
 
     rooms_differ : dB by which each room's floor has a shape of its own.
     """
-    parts: dict[str, list[Any]] = {"power": [], "label": [], "scene": [], "time_s": []}
+    parts: dict[str, list[Any]] = {"clean": [], "label": [], "scene": [], "time_s": []}
     for number, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
         moves = np.arange(FRAMES) % 200 >= 100
         power = rng.normal(0.0, 3.0, (FRAMES, 241)) + rooms_differ * rng.standard_normal(241)
         power[:, 135:150] += 6.0 * moves[:, None]
-        parts["power"].append(encode_power(power))
+        parts["clean"].append(encode_power(power))
         parts["label"].append(np.where(moves, MAJOR, 0))
         parts["scene"].append(np.full(FRAMES, number))
         parts["time_s"].append(0.048 * np.arange(FRAMES))
@@ -39,6 +40,7 @@ def shard(seeds: list[int], rooms_differ: float) -> Shard:
             "carrier_level_dbfs",
             "faults",
             "presence",
+            "margin_db",
             "range_m",
         ),
         np.zeros(count),
@@ -47,7 +49,7 @@ def shard(seeds: list[int], rooms_differ: float) -> Shard:
     return Shard(
         **arrays,
         **zeros,
-        clean=arrays["power"],
+        fresh=arrays["clean"],
         weight=np.ones(count, np.uint8),
         scenes=[{"seed": seed} for seed in seeds],
     )

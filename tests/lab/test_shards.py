@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from noctule.core.errors import NoctuleError
+from noctule.core.power import decode_power, encode_power
 from noctule.lab.shards import (
     ARRAYS,
     FORMAT,
@@ -16,8 +17,6 @@ from noctule.lab.shards import (
     OTHER,
     Corpus,
     Shard,
-    decode_power,
-    encode_power,
     join,
     read_shard,
     sha256_of,
@@ -29,8 +28,8 @@ from noctule.lab.shards import (
 def a_shard(frames: int = 40, seed: int = 7, first_s: float = 0.0) -> Shard:
     rng = np.random.default_rng(seed)
     return Shard(
-        power=rng.integers(0, 256, (frames, 241)).astype(np.uint8),
         clean=rng.integers(0, 256, (frames, 241)).astype(np.uint8),
+        fresh=rng.integers(0, 256, (frames, 241)).astype(np.uint8),
         broadband_db=rng.uniform(0.0, 20.0, frames).astype(np.float16),
         removed_db=rng.uniform(0.0, 20.0, frames).astype(np.float16),
         carrier_snr_db=np.full(frames, 70.0, np.float16),
@@ -39,6 +38,7 @@ def a_shard(frames: int = 40, seed: int = 7, first_s: float = 0.0) -> Shard:
         label=np.full(frames, MINOR | OTHER, np.uint8),
         weight=np.ones(frames, np.uint8),
         presence=np.ones(frames, np.uint8),
+        margin_db=rng.uniform(-99.0, 60.0, frames).astype(np.float16),
         range_m=np.full(frames, np.nan, np.float16),
         time_s=(first_s + 0.048 * np.arange(frames)).astype(np.float32),
         scene=np.zeros(frames, np.int32),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from noctule.core.power import encode_power
 from noctule.core.settings import FeatureSettings
 from noctule.lab.shards import (
     FORMAT,
@@ -14,7 +15,6 @@ from noctule.lab.shards import (
     MINOR,
     OTHER,
     Shard,
-    encode_power,
     sha256_of,
     write_manifest,
     write_shard,
@@ -68,8 +68,8 @@ def shard_of(kinds: list[str], frames: int, split: str, rng: np.random.Generator
     ]
     power = encode_power(10.0 * np.log10(np.concatenate(powers)))
     return Shard(
-        power=power,
         clean=power,
+        fresh=power,
         broadband_db=np.zeros(count, np.float16),
         removed_db=np.zeros(count, np.float16),
         carrier_snr_db=np.full(count, 60.0, np.float16),
@@ -78,6 +78,7 @@ def shard_of(kinds: list[str], frames: int, split: str, rng: np.random.Generator
         label=label,
         weight=np.ones(count, np.uint8),
         presence=((label & (MAJOR | MINOR)) != 0).astype(np.uint8),
+        margin_db=np.full(count, np.nan, np.float16),
         range_m=np.full(count, 2.0, np.float16),
         time_s=np.tile(np.arange(frames) * HOP_S, len(kinds)).astype(np.float32),
         scene=np.repeat(np.arange(len(kinds)), frames).astype(np.int32),

@@ -34,12 +34,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def block(frames: int, seed: int = 3, faults: npt.NDArray[np.int64] | None = None) -> FeatureBlock:
-    powers = [np.random.default_rng([seed, n]).exponential(1.0, (frames, 241)) for n in range(2)]
-    power_db, clean_db = (10.0 * np.log10(one).astype(np.float32) for one in powers)
+    powers = [np.random.default_rng([seed, n]).exponential(1.0, (frames, 241)) for n in range(3)]
+    power_db, clean_db, fresh_db = (10.0 * np.log10(one).astype(np.float32) for one in powers)
     return FeatureBlock(
         time_s=np.arange(frames, dtype=np.float64) * HOP_S,
         log_power_db=power_db,
         clean_power_db=clean_db,
+        fresh_power_db=fresh_db,
         velocity_mps=VELOCITY,
         valid_bins=np.ones(241, bool),
         broadband_db=np.random.default_rng(seed + 1).uniform(0, 3, frames).astype(np.float32),
@@ -59,7 +60,7 @@ def test_onnx_runtime_gives_what_pytorch_gives(model: Model) -> None:
     whole, session = block(300), StepSession(model.file())
     ones = np.ones(300, np.float32)
     scalars = np.stack([whole.broadband_db, whole.carrier_snr_db, ones, whole.removed_db], axis=1)
-    powers = np.stack([whole.log_power_db, whole.clean_power_db], axis=1)
+    powers = np.stack([whole.clean_power_db, whole.fresh_power_db], axis=1)
     found = [session.step(row, extra)[1] for row, extra in zip(powers, scalars, strict=True)]
     with torch.no_grad():
         expected = untrained()(torch.from_numpy(powers)[None], torch.from_numpy(scalars)[None])
@@ -118,7 +119,7 @@ def test_reset_is_a_cold_start(model: Model) -> None:
 
 def test_a_frame_that_is_no_number_is_not_remembered(model: Model) -> None:
     spoilt = block(3)
-    spoilt.log_power_db[1] = np.nan
+    spoilt.fresh_power_db[1] = np.nan
     detector = NetworkDetector(model)
     scores = detector.score(spoilt)
     assert [one.score_major > 0 for one in scores] == [True, False, True]

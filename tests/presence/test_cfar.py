@@ -259,6 +259,7 @@ def by_hand(rows_db: FloatArray, faults: int | list[int] = 0) -> list[float]:
         time_s=np.arange(n, dtype=np.float64) * 0.048,
         log_power_db=rows_db.astype(np.float32),
         clean_power_db=rows_db.astype(np.float32),
+        fresh_power_db=rows_db.astype(np.float32),
         velocity_mps=velocity,
         valid_bins=np.ones(241, bool),
         broadband_db=zeros,

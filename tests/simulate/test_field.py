@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pytest
 from tests.simulate.reference import baseband, passband
 
+from noctule.core.air import absorption_db_per_m
 from noctule.core.settings import FeatureSettings
 from noctule.dsp.downconvert import plan_decimation
-from noctule.simulate.air import absorption_db_per_m
 from noctule.simulate.clutter import StillField
 from noctule.simulate.echo import Echo
 from noctule.simulate.field import ToneField

@@ -26,7 +26,7 @@ from noctule.calibrate.levels import FRAME_S, LevelTrack, track_levels
 from noctule.calibrate.spectrum import FloatArray
 from noctule.core.frames import BoolArray, Float32Array
 from noctule.core.units import db_to_amplitude
-from noctule.emit.waveforms import on_grid, raised_cosine
+from noctule.emit.waveforms import between, fade_in, on_grid
 
 GainKind = Literal["linear", "agc", "limiter", "noise suppression", "echo cancelling", "clipped", "unclear"]
 
@@ -42,7 +42,7 @@ SCORE: tuple[tuple[float, float | None], ...] = (
     (1.4, -20.0),
     (0.6, None),
 )
-GLIDE_S = 0.05
+GLIDE_S = 0.1
 
 #: Nearer to the noise the level of the tone is not known well enough.
 LEAST_SNR_DB = 15.0
@@ -109,12 +109,12 @@ class GainReport:
 def make_gain_stimulus(sample_rate_hz: float, carrier_hz: float, level_dbfs: float) -> Float32Array:
     """The tone that `analyse_gain` likes best, 8 s, float32 `(samples,)`, peak `level_dbfs`."""
     rate = round(sample_rate_hz)
-    glide = raised_cosine(round(GLIDE_S * rate))
+    glide = fade_in(round(GLIDE_S * rate))
     parts, before = [], 0.0
     for seconds, db in SCORE:
         now = 0.0 if db is None else db_to_amplitude(level_dbfs + db)
         part = np.full(round(seconds * rate), now)
-        part[: len(glide)] = before + (now - before) * glide  # so that nothing clicks
+        part[: len(glide)] = between(before, now, glide)  # so that nothing clicks
         parts.append(part)
         before = now
     level = np.concatenate(parts)

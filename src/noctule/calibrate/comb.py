@@ -12,7 +12,7 @@ import numpy.typing as npt
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import Float32Array
 from noctule.core.units import amplitude_to_db, db_to_amplitude
-from noctule.emit.waveforms import raised_cosine
+from noctule.emit.waveforms import fade_in
 
 LOWEST_TONE_HZ = 17_500.0
 HIGHEST_TONE_OF_RATE = 0.49
@@ -20,7 +20,7 @@ HIGHEST_TONE_OF_RATE = 0.49
 WIDEST_SPACING_HZ = 800.0
 FEWEST_TONES = 27
 #: `QUIET_S` of silence come first: what is recorded there is not ours.
-QUIET_S, STEADY_S, TAIL_S, RAMP_S = 0.5, 1.3, 0.6, 0.05
+QUIET_S, STEADY_S, TAIL_S, RAMP_S = 0.5, 1.4, 0.6, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,12 @@ def _sidon_grid(span_hz: float, spacing_hz: float) -> tuple[int, int]:
 
 
 def make_comb(sample_rate_hz: float, level_dbfs: float) -> Comb:
-    """The comb at this peak level, with silence around it and raised-cosine ramps."""
+    """The comb at this peak level, with silence around it and fades."""
     rate = round(sample_rate_hz)
     tone_hz = comb_frequencies(rate)
     second, amplitude = _one_second(tone_hz, rate, db_to_amplitude(level_dbfs))
     sounding = np.resize(second, round(STEADY_S * rate))
-    rise = raised_cosine(round(RAMP_S * rate))
+    rise = fade_in(round(RAMP_S * rate))
     sounding[: len(rise)] *= rise
     sounding[-len(rise) :] *= rise[::-1]
     signal = np.concatenate([_silence(QUIET_S, rate), sounding, _silence(TAIL_S, rate)])

@@ -11,17 +11,21 @@ import typer
 
 #: command name -> module in this package; the module's function has the same name.
 COMMANDS = {
+    "calibrate": "calibrate",
     "dataset": "dataset",
     "demo": "demo",
     "devices": "devices",
     "doctor": "doctor",
     "evaluate": "evaluate",
+    "events": "events",
     "export": "export",
     "music": "music",
     "record": "record",
     "replay": "replay",
+    "routines": "routines",
     "run": "run",
     "simulate": "simulate",
+    "support": "support",
     "train": "train",
 }
 
@@ -30,7 +34,10 @@ def register(app: typer.Typer) -> None:
     """Add every command to the application, in the order of the list."""
     for name, module in COMMANDS.items():
         function = getattr(importlib.import_module(f"noctule.cli.{module}"), name)
-        app.command(name)(_with_status(function))
+        if isinstance(function, typer.Typer):  # commands of its own
+            app.add_typer(function, name=name)
+        else:
+            app.command(name)(_with_status(function))
 
 
 def _with_status(function: Callable[..., int | None]) -> Callable[..., None]:

@@ -14,8 +14,10 @@ import typer
 
 if TYPE_CHECKING:
     from noctule.audio.duplex import DuplexStream
+    from noctule.core.frames import FeatureBlock
     from noctule.core.settings import Settings
-    from noctule.service.runner import LiveSensor, Sink
+    from noctule.service import Memory
+    from noctule.service.runner import LiveSensor, Sink, Tone
 
 
 def run(
@@ -34,7 +36,8 @@ def run(
 ) -> int:
     """Sense live: play the tone, listen, and say who moves.
 
-    Ctrl-C or SIGTERM fades the tone out and ends with 0. Exit status 2: the device cannot be used, no
+    Ctrl-C or SIGTERM fades the tone out and ends with 0. SIGUSR1 mutes: nothing sounds and nothing is heard,
+    until the next SIGUSR1. Exit status 2: the device cannot be used, no
     carrier came back with 'auto', or the output cannot be written.
     """
     # One core is plenty, and NumPy's BLAS would keep a second one awake. Counts before NumPy is loaded.
@@ -54,14 +57,27 @@ def run(
             sinks.append(stack.enter_context(_records_to(jsonl or "-")))
         if not headless:
             sinks.append(stack.enter_context(_live_line()))
-        sensor = make_sensor(settings)
+        see = None
+        if settings.store.enabled:
+            memory = stack.enter_context(_memory(settings))
+            sinks.append(memory.take)
+            see = memory.see
+        sensor = make_sensor(settings, see=see)
         stack.enter_context(stopped_by_signals(sensor.stop))
+        stack.enter_context(muted_by_signal(sensor))
         sensor.run(all_of(sinks), seconds)
     return 0
 
 
-def make_sensor(settings: Settings, stream: DuplexStream | None = None) -> LiveSensor:
-    """The live sensor with its real parts; on another sound card than the machine's where one is given."""
+def make_sensor(
+    settings: Settings,
+    stream: DuplexStream | None = None,
+    see: Callable[[FeatureBlock], None] | None = None,
+) -> LiveSensor:
+    """The live sensor with its real parts; on another sound card than the machine's where one is given.
+
+    see : is given the features of each decision before the decision.
+    """
     from noctule.calibrate.probe import probe_bandwidth
     from noctule.pipeline import SensingPipeline, check_detector
     from noctule.service import LiveSensor
@@ -70,13 +86,59 @@ def make_sensor(settings: Settings, stream: DuplexStream | None = None) -> LiveS
     return LiveSensor(
         settings,
         make_pipeline=lambda carrier_hz, sample_rate_hz, channels: SensingPipeline(
-            settings, carrier_hz=carrier_hz, sample_rate_hz=sample_rate_hz, channels=channels
+            settings, carrier_hz=carrier_hz, sample_rate_hz=sample_rate_hz, channels=channels, see=see
         ),
+        find_tone=lambda stream, again: find_tone(settings, stream, again),
         run_probe=probe_bandwidth,
         say=lambda line: print(line, file=sys.stderr),
         warn=lambda line: print(f"noctule: {line}", file=sys.stderr),
         stream=stream,
     )
+
+
+def _memory(settings: Settings) -> Memory:
+    """What happens is kept; whatever is wrong with the disk is said and does not reach the sensor."""
+    from noctule.core.paths import state_folder
+    from noctule.service import Memory
+
+    return Memory(
+        settings.store,
+        state_folder(settings.store.folder),
+        warn=lambda line: print(f"noctule: {line}", file=sys.stderr),
+    )
+
+
+def find_tone(settings: Settings, stream: DuplexStream, again: bool) -> Tone:
+    """The last calibration of these devices, or a new one where there is none that holds; kept for next time.
+
+    Raises
+    ------
+    NoctuleError
+        There is none, and calibrating fails.
+    """
+    from noctule.calibrate.drift import DriftWatch
+    from noctule.calibrate.memory import age_days, load, save
+    from noctule.cli.calibrate import with_progress
+    from noctule.core.errors import NoctuleError
+    from noctule.service.runner import Tone
+
+    identities = (stream.format.input_identity, stream.format.output_identity)
+    known = load(identities, stream.sample_rate_hz)
+    wanted = settings.calibrate
+    holds = (
+        known is not None
+        and age_days(known) <= wanted.max_age_days
+        and known.wanted_range_m == wanted.range_m
+    )
+    if known is None or again or not holds:
+        try:
+            known = with_progress(stream, settings, identities)
+            save(known)
+        except NoctuleError as error:
+            if known is None or again:
+                raise
+            print(f"noctule: {error}; the last calibration is used", file=sys.stderr)
+    return Tone(known.carrier_hz, known.level_dbfs, known.verdict(), DriftWatch(known).update)
 
 
 def all_of(sinks: list[Sink]) -> Sink:
@@ -148,3 +210,16 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def muted_by_signal(sensor: LiveSensor) -> Iterator[None]:
+    """SIGUSR1 mutes, and unmutes; where the system has it."""
+    if not hasattr(signal, "SIGUSR1"):
+        yield
+        return
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: sensor.mute(not sensor.muted))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -38,6 +38,7 @@ class Fault(IntFlag):
     GAIN_MOVED = 1 << 9  # the carrier and the noise moved together, in a step
     AGC_SUSPECTED = 1 << 10  # carrier level and noise are driven together, again and again
     INTERFERENCE = 1 << 11  # a steady foreign tone inside the velocity grid
+    MUTED = 1 << 12  # nobody listens and nothing sounds, because somebody wants it so; comes alone
 
     @property
     def name_for_humans(self) -> str | None:
@@ -50,7 +51,12 @@ class Fault(IntFlag):
 
 #: While one of these holds there is nothing to decide from: motion is "none" and timers stand still.
 BLOCKING_FAULTS = (
-    Fault.DEVICE_LOST | Fault.CARRIER_MISSING | Fault.CARRIER_LOST | Fault.DROPPED_SAMPLES | Fault.BAD_SAMPLES
+    Fault.DEVICE_LOST
+    | Fault.CARRIER_MISSING
+    | Fault.CARRIER_LOST
+    | Fault.DROPPED_SAMPLES
+    | Fault.BAD_SAMPLES
+    | Fault.MUTED
 )
 
 
@@ -94,6 +100,8 @@ class FeatureBlock:
     log_power_db : (frames, bins) float32, power over the tracked noise floor on `velocity_mps`.
     clean_power_db : (frames, bins) float32, likewise, after what the loudspeaker does to its own tone was
         taken off.
+    fresh_power_db : (frames, bins) float32, power over what goes on at that velocity from the same
+        directions: 0 dB for a fan, much for whoever begins to move.
     velocity_mps : (bins,) float32, the signed radial velocity grid, the same at every carrier.
     valid_bins : (bins,) bool, False where this carrier and rate cannot carry the velocity.
     broadband_db : (frames,) float32, how far the far ends of the grid rose above their floor:
@@ -107,6 +115,7 @@ class FeatureBlock:
     time_s: npt.NDArray[np.float64]
     log_power_db: Float32Array
     clean_power_db: Float32Array
+    fresh_power_db: Float32Array
     velocity_mps: Float32Array
     valid_bins: BoolArray
     broadband_db: Float32Array
@@ -122,8 +131,8 @@ class FeatureBlock:
 
 #: Fields of a `FeatureBlock` with one row a frame.
 PER_FRAME = (
-    "time_s", "log_power_db", "clean_power_db", "broadband_db", "removed_db", "carrier_level_dbfs",
-    "carrier_snr_db", "faults",
+    "time_s", "log_power_db", "clean_power_db", "fresh_power_db", "broadband_db", "removed_db",
+    "carrier_level_dbfs", "carrier_snr_db", "faults",
 )  # fmt: skip
 
 
@@ -144,11 +153,17 @@ class MotionScore:
     score_stays: float = math.nan
 
 
+#: Level of a tone that is not there.
+NO_CARRIER_DBFS = -200.0
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The sensor's answer for one frame. `reason` says why in words a user understands.
 
     distortion_removed_db : what the loudspeaker did to its own tone, taken off; 0 while nothing plays.
+    doubt : 0..1, how much speaks for presence being a mere memory; 1 where nobody is here. Not in the record.
+    carrier_level_dbfs : of the tone as it comes back, a sine's peak; `NO_CARRIER_DBFS` where there is none.
     """
 
     time_s: float
@@ -162,6 +177,8 @@ class Decision:
     fault: Fault = Fault(0)
     reason: str = field(default="")
     distortion_removed_db: float = 0.0
+    doubt: float = 0.0
+    carrier_level_dbfs: float = NO_CARRIER_DBFS
 
     def as_record(self) -> dict[str, object]:
         """The JSON object of `replay` and `run`: a stable contract, see docs/reference/jsonl.md."""
@@ -174,6 +191,7 @@ class Decision:
             "radial_velocity_mps": round(self.radial_velocity_mps, 3),
             "carrier_hz": round(self.carrier_hz, 3),
             "carrier_snr_db": round(self.carrier_snr_db, 1),
+            "carrier_level_dbfs": round(self.carrier_level_dbfs, 1),
             "distortion_removed_db": round(self.distortion_removed_db, 1),
             "fault": self.fault.name_for_humans,
             "reason": self.reason,

@@ -57,11 +57,60 @@ class EmitSettings(_Section):
         le=160.0,
         description="dB SPL at 0.3 m of a full-scale carrier, where known: the SPL ceilings hold then",
     )
-    ramp_s: float = Field(0.05, ge=0.01, le=1.0, description="raised-cosine fade, so that nothing clicks")
+    ramp_s: float = Field(0.1, ge=0.07, le=1.0, description="fade in and out, so that nothing clicks")
+
+
+class CalibrateSettings(_Section):
+    """How carrier and level are found."""
+
+    range_m: float = Field(4.0, ge=0.5, le=12.0, description="walks are to be found to here, and not farther")
+    profile: str | None = Field(
+        None, description="file of a device profile: what its maker knows of its loudspeaker; None: unknown"
+    )
+    max_age_days: float = Field(
+        30.0, ge=0.01, le=3650.0, description="`auto` calibrates anew where the last one is older"
+    )
+
+
+class GateSettings(_Section):
+    """When the tone falls silent because it is known who is here; short looks between."""
+
+    enabled: bool = Field(False, description="emit as little as possible; off: the tone is always on")
+    look_s: float = Field(2.5, ge=1.0, le=60.0, description="a look lasts at least so long")
+    rest_s: float = Field(
+        1.5, ge=0.5, le=10.0, description="and until nobody has moved for so long: it shows whether they stay"
+    )
+    silent_s: float = Field(
+        8.0, ge=1.0, le=120.0, description="a silence while somebody is here; longer ones miss who leaves"
+    )
+    silent_growth: float = Field(
+        0.1, ge=0.0, le=1.0, description="silences grow to this share of how long somebody has been here"
+    )
+    longest_silent_s: float = Field(
+        8.0,
+        ge=1.0,
+        le=300.0,
+        description="no silence grows beyond this; 9 s emit 2 % less, miss twice as many",
+    )
+    doubt: float = Field(
+        0.3,
+        ge=0.0,
+        le=1.0,
+        description="no silence where more than this speaks for their having left; 0: look until they move",
+    )
+    absent_looks: bool = Field(
+        False, description="short looks also while nobody is here: emits less, sees later who comes"
+    )
+    absent_after_s: float = Field(
+        1800.0, ge=10.0, le=86400.0, description="so long without motion before looks become short"
+    )
+    absent_silent_s: float = Field(
+        2.0, ge=0.5, le=60.0, description="a silence while nobody is here; who comes is seen so much later"
+    )
 
 
 #: Rises when the same settings give other features.
-_FEATURE_LAYOUT = 2
+_FEATURE_LAYOUT = 3
 
 
 class FeatureSettings(_Section):
@@ -120,9 +169,54 @@ class ModelSettings(_Section):
         "network", description="the trained network of `name`, or model-free (cfar)"
     )
     name: str = Field(
-        "people-3",
+        "people-4",
         min_length=1,
         description="a model that comes with noctule, or the path of a folder that `noctule export` made",
+    )
+
+
+class StoreSettings(_Section):
+    """What the running sensor remembers, where, and for how long."""
+
+    enabled: bool = Field(True, description="`noctule run` keeps events, decisions and health")
+    folder: Path | None = Field(
+        None,
+        description="None: $STATE_DIRECTORY (systemd), $XDG_STATE_HOME/noctule or ~/.local/state/noctule",
+    )
+    events_keep_days: float = Field(
+        365.0, ge=1.0, le=36500.0, description="events without a label are forgotten after so many days"
+    )
+    decisions_keep_days: float = Field(
+        14.0, ge=0.1, le=36500.0, description="the second-by-second record is forgotten after so many days"
+    )
+    largest_mb: float = Field(
+        200.0, ge=1.0, le=100_000.0, description="above this the oldest is forgotten, decisions first"
+    )
+    decision_every_s: float = Field(
+        1.0, ge=0.1, le=60.0, description="a decision is kept every so often, and every change"
+    )
+    write_every_s: float = Field(
+        5.0, ge=0.1, le=60.0, description="decisions are written together every so often; events at once"
+    )
+    busy_timeout_s: float = Field(
+        5.0, ge=0.0, le=60.0, description="how long a file that another program locked is waited for"
+    )
+    waiting_events: int = Field(
+        10_000, ge=10, le=1_000_000, description="events that may wait in memory while nothing can be written"
+    )
+    captures_mb: float = Field(
+        500.0,
+        ge=0.0,
+        le=1_000_000.0,
+        description="features kept around events; above it the oldest go; 0: none",
+    )
+    capture_before_s: float = Field(5.0, ge=0.0, le=60.0, description="kept before the start of an event")
+    capture_after_s: float = Field(3.0, ge=0.5, le=60.0, description="kept after the start of an event")
+    capture_baseband: bool = Field(
+        False, description="keep the complex baseband as well (SigMF); it holds nothing audible"
+    )
+    least_free_mb: float = Field(
+        200.0, ge=0.0, le=100_000.0, description="less free disk than this is a health alarm"
     )
 
 
@@ -131,9 +225,12 @@ class Settings(_Section):
 
     audio: AudioSettings = AudioSettings()
     emit: EmitSettings = EmitSettings()
+    gate: GateSettings = GateSettings()
+    calibrate: CalibrateSettings = CalibrateSettings()
     features: FeatureSettings = FeatureSettings()
     model: ModelSettings = ModelSettings()
     presence: PresenceSettings = PresenceSettings()
+    store: StoreSettings = StoreSettings()
 
 
 def load_settings(

@@ -26,8 +26,15 @@ itself, or of what was found at the velocities beside, on both sides, and that h
 
 What is left goes up and down with the music. The share of it is followed, and so much is read as noise.
 
-Cost of a frame: 3·M² multiplications of complex numbers a pair for M microphones, and 4·M where something is
-removed; one pair in eight is decomposed anew.
+Beside it stands what is new. The covariance R of one side holds whatever has moved at that velocity of late,
+and from where: a fan, a curtain in the wind, somebody who walks on. z^H R^-1 z / M is the power of what is
+heard over that: about 1 for all that goes on as before from the same places, and large for what begins, or
+comes from elsewhere (after the adaptive matched filter of Robey et al., IEEE Trans. Aerospace and Electronic
+Systems 28, 1992, but no direction is looked at before others).
+
+Cost of a frame: 2·M² multiplications of complex numbers a pair for M microphones, M² for what is new, and 4·M
+where something is removed; one pair in eight is decomposed anew. Velocities are the last axis of everything,
+and inner loops run along them without a branch or a call: so the compiler makes vectors of them.
 """
 
 from __future__ import annotations
@@ -60,6 +67,13 @@ _LOUD, _LIKE, _ALONE, _MOST_TIED = 3.0, (0.05, 0.01), (0.8, 0.95), 0.98
 #: and so many times that is the mean.
 _LEFT = (3e-3, 1e-4, 0.1)
 _LEFT_FALLS, _LEFT_RISES, _LEFT_MEAN = 0.98, 1.01, 2.5
+#: Added to R, in units of the noise, so that few frames do not invert into much.
+_LOADING = 0.3
+#: No null is deeper than single precision can follow, as a share of the power.
+_DEEPEST = 1e-6
+#: So many pairs are decomposed side by side, as lanes of vectors: 125 in eight turns are 16 at most.
+_LANES = 16
+_FASTMATH = {"contract", "reassoc", "nsz"}
 
 
 class DistortionCanceller:
@@ -77,6 +91,7 @@ class DistortionCanceller:
     removed : (fft bins,) power that was taken off the last frame, in units of the noise; the mean over the
         microphones that hear.
     removed_db : of that frame, how much less is left of the power at all these velocities.
+    fresh : (fft bins,) power of the last frame over what goes on at that velocity; 1 is as before.
     bases, weights : what the next frame will be taken apart by: (pairs, ties, 2, microphones) u and v of each
         tie, and (pairs, ties, 6) share of the other side that is taken away, what is left of the power then,
         and what is left of it without that help; for + and for -. All zero: no tie.
@@ -89,19 +104,23 @@ class DistortionCanceller:
         # with one microphone there is one, and with two a second would take all there is
         self._ties = min(MOST_TIES, max(1, channels - 1))
         self.removed: Float32Array = np.zeros(fft_size, dtype=np.float32)
+        self.fresh: Float32Array = np.ones(fft_size, dtype=np.float32)
         self.reset()
 
     def reset(self) -> None:
         """Forget what was learnt: the room or the device may be another."""
         M, K, R = self._channels, self._pairs, self._ties
-        self._cross: Complex64Array = np.zeros((K, M, M), dtype=np.complex64)
-        self._auto: Complex64Array = np.zeros((K, 2, M, M), dtype=np.complex64)
-        self._auto[:] = np.eye(M)
-        self.bases: Complex64Array = np.zeros((K, R, 2, M), dtype=np.complex64)
-        self.weights: Float32Array = np.zeros((K, R, 6), dtype=np.float32)
-        self._left: Float32Array = np.full((K, 2), _LEFT[0], dtype=np.float32)
+        self._cross: Complex64Array = np.zeros((M, M, K), dtype=np.complex64)
+        self._auto: Complex64Array = np.zeros((2, M, M, K), dtype=np.complex64)
+        self._auto[:] = np.eye(M)[:, :, None]
+        self._bases: Complex64Array = np.zeros((R, 2, M, K), dtype=np.complex64)
+        self._weights: Float32Array = np.zeros((R, 6, K), dtype=np.float32)
+        self._left: Float32Array = np.full((2, K), _LEFT[0], dtype=np.float32)
+        self._whitening: Complex64Array = np.zeros((2, M, M, K), dtype=np.complex64)
+        self._whitening[:] = np.eye(M)[:, :, None] / math.sqrt(1.0 + _LOADING)
         self._frames = 0
         self.removed[:] = 0.0
+        self.fresh[:] = 1.0
         self.removed_db = 0.0
         self.scale: Float32Array = np.zeros(M, dtype=np.float32)
 
@@ -114,66 +133,156 @@ class DistortionCanceller:
         )
         self._frames += 1
         seen = min(float(self._frames), self._memory_frames)
-        before, after = _frame(
-            spectrum, scale, self._direct(carrier), sum(live), self._cross, self._auto, self.bases,
-            self.weights, self._left, 1.0 / (seen + 1.0), BELIEVED + CHANCE_FRAMES / seen,
-            CERTAIN + CHANCE_FRAMES / seen, self._frames % _TURNS, self.removed,
+        power, taken = _frame(
+            spectrum, carrier, scale, sum(live), self._cross, self._auto, self._bases, self._weights,
+            self._left, self._whitening, 1.0 / (seen + 1.0), BELIEVED + CHANCE_FRAMES / seen,
+            CERTAIN + CHANCE_FRAMES / seen, self._frames % _TURNS, self.removed, self.fresh,
         )  # fmt: skip
-        self.removed *= np.float32(1.0 / max(1, sum(live)))
-        self.removed_db = 10.0 * math.log10(max(before, 1e-30) / max(after, 1e-30))
+        self.removed_db = 10.0 * math.log10(max(power, 1e-30) / max(power - taken, 1e-30))
         return self.removed
 
-    def _direct(self, carrier: Complex64Array) -> Complex64Array:
-        """How the direct path, and with it the tone, reaches the microphones: of length 1."""
-        heard = (carrier * self.scale).astype(np.complex64)
-        length = float(np.linalg.norm(heard))
-        return heard / np.float32(length) if length > 0.0 else heard
+    @property
+    def bases(self) -> Complex64Array:
+        """(pairs, ties, 2, microphones), see above."""
+        return self._bases.transpose(3, 0, 1, 2)
+
+    @property
+    def weights(self) -> Float32Array:
+        """(pairs, ties, 6), see above."""
+        return self._weights.transpose(2, 0, 1)
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
 def _frame(  # type: ignore[no-untyped-def]
-    spectrum, scale, direct, live, cross, auto, bases, weights, left, rate, believed, certain, turn, removed
+    spectrum,
+    carrier,
+    scale,
+    live,
+    cross,
+    auto,
+    bases,
+    weights,
+    left,
+    whitening,
+    rate,
+    believed,
+    certain,
+    turn,
+    removed,
+    fresh,
 ):
-    """One frame of all pairs; gives the power before and after."""
-    pairs, channels, bins = cross.shape[0], cross.shape[1], spectrum.shape[1]
-    z = np.empty((2, channels), np.complex64)
-    before, after, rate = np.float64(0.0), np.float64(0.0), np.float32(rate)
+    """One frame of all pairs; gives all power, and what is taken off it."""
+    channels, _, pairs = cross.shape
+    bins = spectrum.shape[1]
+    z, power = np.empty((2, channels, pairs), np.complex64), np.zeros((2, pairs), np.float32)
+    for m in range(channels):
+        for k in range(pairs):
+            z[0, m, k] = spectrum[m, k + 1] * scale[m]
+            z[1, m, k] = np.conj(spectrum[m, bins - k - 1]) * scale[m]
+        for side in range(2):
+            for k in range(pairs):
+                power[side, k] += z[side, m, k].real ** 2 + z[side, m, k].imag ** 2
+    off = _taken_off(z, power, bases, weights, left, live)
+    new = np.zeros((2, pairs), np.float32)
+    _add_length(whitening, z, new)
+    per_live = np.float32(1.0 / max(live, 1))
+    total, taken = 0.0, 0.0
     for k in range(pairs):
-        total_plus, total_minus = np.float32(0), np.float32(0)
-        for m in range(channels):
-            z[0, m] = spectrum[m, k + 1] * scale[m]
-            z[1, m] = np.conj(spectrum[m, bins - k - 1]) * scale[m]
-            total_plus += z[0, m].real ** 2 + z[0, m].imag ** 2
-            total_minus += z[1, m].real ** 2 + z[1, m].imag ** 2
-        off_plus, off_minus = np.float32(0), np.float32(0)
-        for r in range(weights.shape[1]):
-            w = weights[k, r]
-            if w[2] == 0.0:
-                continue
-            plus, minus = np.complex64(0), np.complex64(0)
-            for m in range(channels):
-                plus += np.conj(bases[k, r, 0, m]) * z[0, m]
-                minus += np.conj(bases[k, r, 1, m]) * z[1, m]
-            off_plus += _taken_off(plus, minus, w[0], w[1], w[2])
-            off_minus += _taken_off(minus, plus, w[3], w[4], w[5])
-        if off_plus + off_minus > 0.0:
-            left[k, 0], off_plus = _over_what_is_left(total_plus, off_plus, left[k, 0], live)
-            left[k, 1], off_minus = _over_what_is_left(total_minus, off_minus, left[k, 1], live)
-        removed[k + 1], removed[bins - k - 1] = off_plus, off_minus
-        before += total_plus + total_minus
-        after += total_plus + total_minus - off_plus - off_minus
+        plus, minus = k + 1, bins - k - 1
+        removed[plus], removed[minus] = per_live * off[0, k], per_live * off[1, k]
+        fresh[plus] = np.float32(1.0 + _LOADING) * per_live * new[0, k]
+        fresh[minus] = np.float32(1.0 + _LOADING) * per_live * new[1, k]
+        total += power[0, k] + power[1, k]
+        taken += off[0, k] + off[1, k]
+    _follow(cross, auto, z, np.float32(rate))
+    direct = _direct(carrier, scale)
+    at = np.empty(_LANES, np.int64)
+    for first in range(turn, pairs, _TURNS * _LANES):
+        for n in range(_LANES):  # where fewer are left, the last one is done again, to the same end
+            k = first + n * _TURNS
+            at[n] = k if k < pairs else at[n - 1]
+        seen = _gather(cross, auto, at)
+        _decompose(seen, direct, at, bases, weights, believed, certain)
+        _whiten(seen, at, whitening)
+    return total, taken
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _direct(carrier, scale):  # type: ignore[no-untyped-def]
+    """How the direct path, and with it the tone, reaches the microphones: of length 1."""
+    heard, total = np.empty(len(scale), np.complex64), np.float32(0)
+    for m in range(len(scale)):
+        heard[m] = carrier[m] * scale[m]
+        total += heard[m].real ** 2 + heard[m].imag ** 2
+    if total > 0.0:
+        for m in range(len(scale)):
+            heard[m] *= np.float32(1.0 / math.sqrt(total))
+    return heard
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _follow(cross, auto, z, rate):  # type: ignore[no-untyped-def]
+    """Covariance between the sides, and of each side on and above the diagonal."""
+    channels, _, pairs = cross.shape
+    for i in range(channels):
+        for j in range(channels):
+            for k in range(pairs):
+                cross[i, j, k] += rate * (z[0, i, k] * np.conj(z[1, j, k]) - cross[i, j, k])
+    for side in range(2):
         for i in range(channels):
-            for j in range(channels):
-                cross[k, i, j] += rate * (z[0, i] * np.conj(z[1, j]) - cross[k, i, j])
-                auto[k, 0, i, j] += rate * (z[0, i] * np.conj(z[0, j]) - auto[k, 0, i, j])
-                auto[k, 1, i, j] += rate * (z[1, i] * np.conj(z[1, j]) - auto[k, 1, i, j])
-    for k in range(turn, pairs, _TURNS):
-        _decompose(cross, auto, direct, k, bases, weights, believed, certain)
-    return before, after
+            for j in range(i, channels):
+                for k in range(pairs):
+                    both = z[side, i, k] * np.conj(z[side, j, k])
+                    auto[side, i, j, k] += rate * (both - auto[side, i, j, k])
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _add_length(whitening, z, total):  # type: ignore[no-untyped-def]
+    """|W·z|² of a lower triangular W, both sides."""
+    pairs = z.shape[2]
+    row = np.empty(pairs, np.complex64)
+    for side in range(2):
+        for i in range(z.shape[1]):
+            row[:] = 0
+            for j in range(i + 1):
+                for k in range(pairs):
+                    row[k] += whitening[side, i, j, k] * z[side, j, k]
+            for k in range(pairs):
+                total[side, k] += row[k].real ** 2 + row[k].imag ** 2
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _taken_off(z, power, bases, weights, left, live):  # type: ignore[no-untyped-def]
+    """Power to take off, (2, pairs): zero where nothing is tied."""
+    pairs = z.shape[2]
+    off = np.zeros((2, pairs), np.float32)
+    for r in range(len(weights)):
+        if not weights[r, 2].any():
+            continue
+        plus, minus = np.zeros(pairs, np.complex64), np.zeros(pairs, np.complex64)
+        for m in range(z.shape[1]):
+            for k in range(pairs):
+                plus[k] += np.conj(bases[r, 0, m, k]) * z[0, m, k]
+                minus[k] += np.conj(bases[r, 1, m, k]) * z[1, m, k]
+        for k in range(pairs):
+            if weights[r, 2, k] > 0.0:
+                off[0, k] += _less_the_rest(
+                    plus[k], minus[k], weights[r, 0, k], weights[r, 1, k], weights[r, 2, k]
+                )
+                off[1, k] += _less_the_rest(
+                    minus[k], plus[k], weights[r, 3, k], weights[r, 4, k], weights[r, 5, k]
+                )
+    for k in range(pairs):
+        if off[0, k] + off[1, k] > 0.0:
+            for side in range(2):
+                left[side, k], off[side, k] = _over_what_is_left(
+                    power[side, k], off[side, k], left[side, k], live
+                )
+    return off
 
 
 @njit(cache=True, inline="always")
-def _taken_off(here, there, gain, over, alone):  # type: ignore[no-untyped-def]
+def _less_the_rest(here, there, gain, over, alone):  # type: ignore[no-untyped-def]
     """Power less what is left with the other side's help, or without where that is less."""
     rest = here - gain * there
     power = here.real**2 + here.imag**2
@@ -191,175 +300,279 @@ def _over_what_is_left(power, off, left, live):  # type: ignore[no-untyped-def]
     return left, power - max(rest, 0.0) / (1.0 + _LEFT_MEAN * expected / max(live, 1))
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _decompose(cross, auto, direct, k, all_bases, all_weights, believed, certain):  # type: ignore[no-untyped-def]
-    """Strongest ties of one pair, with its neighbours' help, and what to take off for each."""
-    channels = cross.shape[1]
-    first, last = max(0, k - 1), min(len(cross), k + 2)
-    tied = np.zeros((channels, channels), np.complex64)
-    seen = np.zeros((2, channels, channels), np.complex64)
-    share = np.float32(1.0 / (last - first))
-    for n in range(first, last):
-        tied += share * cross[n]
-        seen += share * auto[n]
-    u, v, other_u, other_v = np.zeros((4, channels), np.complex64)
-    # the way from the loudspeaker, here and at the velocities beside where something was found
-    ways, known = np.empty((3, 2, channels), np.complex64), 1
-    ways[0, 0], ways[0, 1] = direct, np.conj(direct)
-    for n in range(first, last):
-        if n != k and all_weights[n, 0, 2] > 0.0:
-            ways[known] = all_bases[n, 0]
-            known += 1
-    ways = ways[:known]
-    bases, weights = all_bases[k], all_weights[k]
-    weights[:] = 0.0
-    for r in range(weights.shape[0]):
-        strength = _strongest(tied, u, v)
-        if strength <= 0.0:  # no sound at all so far
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _gather(cross, auto, at):  # type: ignore[no-untyped-def]
+    """Means of some pairs' matrices and of those beside them, (microphones, microphones, lanes).
+
+    Three groups of lanes: between the sides, + and -. What is done to all of them is done in one go.
+    """
+    channels, last = len(cross), cross.shape[2] - 1
+    seen = np.empty((channels, channels, 3 * _LANES), np.complex64)
+    for n in range(_LANES):
+        # at the ends there is but one neighbour
+        below, above = at[n] - (at[n] > 0), at[n] + (at[n] < last)
+        share = np.float32(1.0 / (above - below + 1))
+        for i in range(channels):
+            for j in range(channels):
+                total = np.complex64(0)
+                for k in range(below, above + 1):
+                    total += cross[i, j, k]
+                seen[i, j, n] = total * share
+            for j in range(i, channels):
+                for side in range(2):
+                    total = np.complex64(0)
+                    for k in range(below, above + 1):
+                        total += auto[side, i, j, k]
+                    seen[i, j, (side + 1) * _LANES + n] = total * share
+                    seen[j, i, (side + 1) * _LANES + n] = np.conj(total) * share
+    return seen
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _decompose(seen, direct, at, bases, weights, believed, certain):  # type: ignore[no-untyped-def]
+    """Strongest ties of some pairs, and what to take off for each."""
+    channels, ties = len(seen), len(weights)
+    u, v = np.empty((2, channels, 3 * _LANES), np.complex64)
+    strength, power = np.empty(3 * _LANES, np.float32), np.empty((2, _LANES), np.float32)
+    going_on = np.ones(_LANES, np.bool_)
+    for r in range(ties):
+        for i in range(6):
+            for n in range(_LANES):
+                weights[r, i, at[n]] = 0.0
+    for r in range(ties):
+        _strongest(seen, u, v, strength)
+        _power_along(seen, u, v, power)
+        some = False
+        for n in range(_LANES):
+            if not going_on[n]:
+                continue
+            k = at[n]
+            going_on[n], a, b, s = _tie(
+                seen, u, v, strength, power, n, r, direct, bases, weights, k, believed, certain
+            )
+            if going_on[n]:
+                some = True
+                for m in range(channels):
+                    bases[r, 0, m, k], bases[r, 1, m, k] = u[m, n], v[m, n]
+                # best guess of one side by the other where both hear [[1 + a, s], [s, 1 + b]]
+                weights[r, 0, k] = s / (1.0 + b)
+                weights[r, 1, k] = 1.0 / (1.0 + a - s * s / (1.0 + b))
+                weights[r, 2, k] = 1.0 / (1.0 + a)
+                weights[r, 3, k] = s / (1.0 + a)
+                weights[r, 4, k] = 1.0 / (1.0 + b - s * s / (1.0 + a))
+                weights[r, 5, k] = 1.0 / (1.0 + b)
+        if not some:
             break
-        power_u, power_v = _power_along(seen[0], u) - 1.0, _power_along(seen[1], v) - 1.0
-        coherence = strength * strength / max((power_u + 1.0) * (power_v + 1.0), 1e-12)
-        belief = min(max((coherence - believed) / (certain - believed), 0.0), 1.0)
-        a, b = 0.0, 0.0
-        if belief < 1.0 and r == 0 and channels > 1:  # the sides do not tell: the way it comes from may
-            a = _alone_along(seen[0], ways[:, 0], other_u)
-            b = _alone_along(seen[1], ways[:, 1], other_v)
-            if max(a, b) > _MOST_UNEVEN * min(a, b):
-                a, b = 0.0, 0.0
-        if max(a, b) > belief * max(power_u, power_v):
-            u[:], v[:] = other_u, other_v
-            both = _between(u, tied, v)
-            s = min(abs(both), _MOST_TIED * math.sqrt(a * b))
-            if s > 0.0:
-                v *= np.conj(both) / abs(both)
-        elif belief == 0.0:
-            break
-        else:
-            s = belief * strength
-            uneven = math.sqrt(max(power_u, 0.1) / max(power_v, 0.1))
-            uneven = min(max(uneven, 1.0 / _MOST_UNEVEN), _MOST_UNEVEN)
-            a, b = s * uneven, s / uneven
-            if channels > 1:  # what is there and not tied is distortion of a higher order: mostly less
-                like_u, like_v = _likeness(u, ways[:, 0]), _likeness(v, ways[:, 1])
-                a += belief * min(max(power_u - strength * uneven, 0.0), max(s * uneven, like_u * power_u))
-                b += belief * min(max(power_v - strength / uneven, 0.0), max(s / uneven, like_v * power_v))
-        bases[r, 0], bases[r, 1] = u, v
-        _weigh(weights[r], a, b, s)
-        _without(tied, u, v)
+        if r + 1 < ties:
+            _without(seen, u, v)
 
 
-@njit(cache=True, inline="always")
-def _weigh(weights, a, b, s):  # type: ignore[no-untyped-def]
-    """Best guess of one side by the other where both hear [[1 + a, s], [s, 1 + b]]."""
-    weights[0] = s / (1.0 + b)
-    weights[1] = 1.0 / (1.0 + a - s * s / (1.0 + b))
-    weights[2] = 1.0 / (1.0 + a)
-    weights[3] = s / (1.0 + a)
-    weights[4] = 1.0 / (1.0 + b - s * s / (1.0 + a))
-    weights[5] = 1.0 / (1.0 + b)
-
-
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _alone_along(covariance, ways, u):  # type: ignore[no-untyped-def]
-    """Power along the strongest direction, as far as it is one of these ways and there is little else."""
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _tie(  # type: ignore[no-untyped-def]
+    seen, u, v, strength, power, n, r, direct, bases, weights, k, believed, certain
+):
+    """Whether there is a tie, and a, b and s of the noise it makes; u and v may turn another way."""
+    tied, power_u, power_v = strength[n], power[0, n] - 1.0, power[1, n] - 1.0
+    if tied <= 0.0:  # no sound at all so far
+        return False, 0.0, 0.0, 0.0
     channels = len(u)
-    strongest = _strongest(covariance, u, np.empty(channels, np.complex64)) - 1.0
+    coherence = tied * tied / max((power_u + 1.0) * (power_v + 1.0), 1e-12)
+    belief = min(max((coherence - believed) / (certain - believed), 0.0), 1.0)
+    a, b = 0.0, 0.0
+    if belief < 1.0 and r == 0 and channels > 1:  # the sides do not tell: the way it comes from may
+        a = _alone_along(seen, u, strength, n + _LANES, direct, bases, weights, 0, k)
+        if a > 0.0:
+            b = _alone_along(seen, u, strength, n + 2 * _LANES, direct, bases, weights, 1, k)
+        if max(a, b) > _MOST_UNEVEN * min(a, b):
+            a, b = 0.0, 0.0
+    if max(a, b) > belief * max(power_u, power_v):
+        for m in range(channels):
+            u[m, n], v[m, n] = u[m, n + _LANES], u[m, n + 2 * _LANES]
+        both = _between(u, seen, v, n)
+        s = min(abs(both), _MOST_TIED * math.sqrt(a * b))
+        if s > 0.0:
+            for m in range(channels):
+                v[m, n] *= np.conj(both) / abs(both)
+        return True, a, b, s
+    if belief == 0.0:
+        return False, 0.0, 0.0, 0.0
+    s = belief * tied
+    uneven = math.sqrt(max(power_u, 0.1) / max(power_v, 0.1))
+    uneven = min(max(uneven, 1.0 / _MOST_UNEVEN), _MOST_UNEVEN)
+    a, b = s * uneven, s / uneven
+    if channels > 1:  # what is there and not tied is distortion of a higher order: mostly less
+        like_u = _likeness(u, n, direct, bases, weights, 0, k)
+        like_v = _likeness(v, n, direct, bases, weights, 1, k)
+        a += belief * min(max(power_u - tied * uneven, 0.0), max(s * uneven, like_u * power_u))
+        b += belief * min(max(power_v - tied / uneven, 0.0), max(s / uneven, like_v * power_v))
+    return True, a, b, s
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _whiten(seen, at, whitening):  # type: ignore[no-untyped-def]
+    """W with W·(R + loading)·W^H = 1 of both sides, lower triangular: the inverse of Cholesky's factor."""
+    channels, lanes = len(seen), 2 * _LANES
+    # single precision is too short for loud music
+    factor, inverse = np.empty((2, channels, channels, lanes), np.complex128)
+    over_diagonal, rest = np.empty((channels, lanes)), np.empty(lanes, np.complex128)
+    for i in range(channels):
+        for j in range(i + 1):
+            rest[:] = seen[i, j, _LANES:]
+            for m in range(j):
+                for n in range(lanes):
+                    rest[n] -= factor[i, m, n] * np.conj(factor[j, m, n])
+            if i == j:
+                for n in range(lanes):
+                    least = max(0.1 * _LOADING, _DEEPEST * seen[i, i, n + _LANES].real)
+                    over_diagonal[i, n] = 1.0 / math.sqrt(max(rest[n].real + _LOADING, least))
+            else:
+                for n in range(lanes):
+                    factor[i, j, n] = rest[n] * over_diagonal[j, n]
+    for j in range(channels):
+        for i in range(j, channels):
+            rest[:] = 1.0 if i == j else 0.0
+            for m in range(j, i):
+                for n in range(lanes):
+                    rest[n] -= factor[i, m, n] * inverse[m, j, n]
+            for n in range(lanes):
+                inverse[i, j, n] = rest[n] * over_diagonal[i, n]
+            for n in range(_LANES):
+                whitening[0, i, j, at[n]] = inverse[i, j, n]
+                whitening[1, i, j, at[n]] = inverse[i, j, n + _LANES]
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _alone_along(  # type: ignore[no-untyped-def]
+    seen, ways, strength, n, direct, bases, weights, side, k
+):
+    """Power along the strongest direction, as far as it is a known way and there is little else."""
+    channels, strongest = len(ways), strength[n] - 1.0
     total = np.float32(-channels)
     for i in range(channels):
-        total += covariance[i, i].real
+        total += seen[i, i, n].real
     if strongest < _LOUD or total <= 0.0:
         return 0.0
     alone = (strongest / total - _ALONE[0]) / (_ALONE[1] - _ALONE[0])
-    return strongest * _likeness(u, ways) * min(max(alone, 0.0), 1.0)
+    if alone <= 0.0:
+        return 0.0
+    return strongest * _likeness(ways, n, direct, bases, weights, side, k) * min(alone, 1.0)
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _likeness(u, ways):  # type: ignore[no-untyped-def]
-    """0 to 1: how hardly a direction is so like one of these by chance."""
-    across = 1.0
-    for way in ways:
-        alike = np.complex64(0)
-        for i in range(len(u)):
-            alike += np.conj(u[i]) * way[i]
-        across = min(across, 1.0 - float(alike.real**2 + alike.imag**2))
-    chance = math.pow(max(across, 1e-6), len(u) - 1)
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _likeness(ways, n, direct, bases, weights, side, k):  # type: ignore[no-untyped-def]
+    """0 to 1: how hardly a direction is by chance so like the tone's, or one found at a velocity beside."""
+    channels, pairs = len(ways), weights.shape[2]
+    alike = np.complex64(0)
+    for m in range(channels):
+        alike += np.conj(ways[m, n]) * (np.conj(direct[m]) if side else direct[m])
+    most = alike.real**2 + alike.imag**2
+    for beside in (k - 1, k + 1):
+        if 0 <= beside < pairs and weights[0, 2, beside] > 0.0:
+            alike = np.complex64(0)
+            for m in range(channels):
+                alike += np.conj(ways[m, n]) * bases[0, side, m, beside]
+            most = max(most, alike.real**2 + alike.imag**2)
+    chance = max(1.0 - float(most), 1e-6) ** (channels - 1)
+    if chance >= _LIKE[0]:  # mostly: spare the logarithms
+        return 0.0
     like = (math.log(_LIKE[0]) - math.log(chance)) / (math.log(_LIKE[0]) - math.log(_LIKE[1]))
-    return min(max(like, 0.0), 1.0)
+    return min(like, 1.0)
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _between(u, matrix, v):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _between(u, matrix, v, n):  # type: ignore[no-untyped-def]
     total = np.complex64(0)
     for i in range(len(u)):
         for j in range(len(v)):
-            total += np.conj(u[i]) * matrix[i, j] * v[j]
+            total += np.conj(u[i, n]) * matrix[i, j, n] * v[j, n]
     return total
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _without(matrix, u, v):  # type: ignore[no-untyped-def]
-    """What is left of a matrix across u on the left and v on the right."""
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _without(seen, u, v):  # type: ignore[no-untyped-def]
+    """Between the sides only what is across u on the left and v on the right stays."""
     channels = len(u)
+    along = np.empty(_LANES, np.complex64)
     for j in range(channels):
-        along = np.complex64(0)
+        along[:] = 0
         for i in range(channels):
-            along += np.conj(u[i]) * matrix[i, j]
+            for n in range(_LANES):
+                along[n] += np.conj(u[i, n]) * seen[i, j, n]
         for i in range(channels):
-            matrix[i, j] -= u[i] * along
+            for n in range(_LANES):
+                seen[i, j, n] -= u[i, n] * along[n]
     for i in range(channels):
-        along = np.complex64(0)
+        along[:] = 0
         for j in range(channels):
-            along += matrix[i, j] * v[j]
+            for n in range(_LANES):
+                along[n] += seen[i, j, n] * v[j, n]
         for j in range(channels):
-            matrix[i, j] -= along * np.conj(v[j])
+            for n in range(_LANES):
+                seen[i, j, n] -= along[n] * np.conj(v[j, n])
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _strongest(matrix, u, v):  # type: ignore[no-untyped-def]
-    """Largest singular value and its vectors, by power iteration from the strongest row."""
-    channels, best, at = len(u), np.float32(0), 0
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _strongest(seen, u, v, strength):  # type: ignore[no-untyped-def]
+    """Largest singular values and their vectors, by power iteration from the strongest row."""
+    channels, lanes = len(u), len(strength)
+    most, row, power = np.zeros(lanes, np.float32), np.zeros(lanes, np.int64), np.empty(lanes, np.float32)
     for i in range(channels):
-        total = np.float32(0)
+        power[:] = 0
         for j in range(channels):
-            total += matrix[i, j].real ** 2 + matrix[i, j].imag ** 2
-        if total > best:
-            best, at = total, i
-    if best < 1e-12:
-        return np.float32(0)
+            for n in range(lanes):
+                power[n] += seen[i, j, n].real ** 2 + seen[i, j, n].imag ** 2
+        for n in range(lanes):
+            row[n] = i if power[n] > most[n] else row[n]
+            most[n] = max(most[n], power[n])
     for j in range(channels):
-        v[j] = np.conj(matrix[at, j])
-    _to_unit(v)
-    strength = np.float32(0)
+        for n in range(lanes):
+            v[j, n] = np.conj(seen[row[n], j, n])
+    _to_unit(v, strength)
     for _ in range(_POWER_STEPS):
+        u[:] = 0
         for i in range(channels):
-            u[i] = 0
             for j in range(channels):
-                u[i] += matrix[i, j] * v[j]
-        _to_unit(u)
-        for j in range(channels):
-            v[j] = 0
-            for i in range(channels):
-                v[j] += np.conj(matrix[i, j]) * u[i]
-        strength = _to_unit(v)
-    return strength
+                for n in range(lanes):
+                    u[i, n] += seen[i, j, n] * v[j, n]
+        _to_unit(u, strength)
+        v[:] = 0
+        for i in range(channels):
+            for j in range(channels):
+                for n in range(lanes):
+                    v[j, n] += np.conj(seen[i, j, n]) * u[i, n]
+        _to_unit(v, strength)
+    for n in range(lanes):
+        strength[n] = 0.0 if most[n] < 1e-12 else strength[n]
 
 
-@njit(cache=True)
-def _to_unit(vector):  # type: ignore[no-untyped-def]
-    total = np.float32(0)
-    for one in vector:
-        total += one.real**2 + one.imag**2
-    length = np.float32(math.sqrt(total))
-    if length > 0.0:
-        for i in range(len(vector)):
-            vector[i] /= length
-    return length
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _to_unit(vectors, length):  # type: ignore[no-untyped-def]
+    """Vectors of length 1, and how long they were."""
+    lanes = len(length)
+    share = np.empty(lanes, np.float32)
+    length[:] = 0
+    for m in range(len(vectors)):
+        for n in range(lanes):
+            length[n] += vectors[m, n].real ** 2 + vectors[m, n].imag ** 2
+    for n in range(lanes):
+        length[n] = math.sqrt(length[n])
+        share[n] = np.float32(1.0) / max(length[n], np.float32(1e-30))
+    for m in range(len(vectors)):
+        for n in range(lanes):
+            vectors[m, n] *= share[n]
 
 
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _power_along(covariance, direction):  # type: ignore[no-untyped-def]
-    total = np.float32(0)
-    for i in range(len(direction)):
-        for j in range(len(direction)):
-            total += (np.conj(direction[i]) * covariance[i, j] * direction[j]).real
-    return total
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _power_along(seen, u, v, power):  # type: ignore[no-untyped-def]
+    """Of both sides, that along u and along v."""
+    along = np.empty(_LANES, np.complex64)
+    power[:] = 0
+    for side, way in enumerate((u, v)):
+        first = (side + 1) * _LANES
+        for i in range(len(u)):
+            along[:] = 0
+            for j in range(len(u)):
+                for n in range(_LANES):
+                    along[n] += seen[i, j, first + n] * way[j, n]
+            for n in range(_LANES):
+                power[side, n] += way[i, n].real * along[n].real + way[i, n].imag * along[n].imag

@@ -111,10 +111,11 @@ class DopplerSpectrum:
         highest = np.abs(shift_hz[valid]).max() * self.fft_size / self.baseband_rate_hz
         self.pairs = min(math.ceil(highest), (self.fft_size - 1) // 2)
 
-    def on_grid(self, power: Float32Array, weight: list[float]) -> Float32Array:
+    def on_grid(self, power: Float32Array, weight: list[float] | Float32Array) -> Float32Array:
         """Weighted sum over the microphones of one frame `(channels, fft bins)`, on the grid `(bins,)`."""
         row = np.empty(len(self.velocity_mps), dtype=np.float32)
-        _combine(power, np.array(weight, dtype=np.float32), self._lower, self._upper, self._upper_share, row)
+        weights = np.asarray(weight, dtype=np.float32)
+        _combine(power, weights, self._lower, self._upper, self._upper_share, row)
         return row
 
     def reset(self) -> None:

@@ -32,8 +32,12 @@ FORGET_AFTER_S = 0.5
 
 _BLOCKING = int(BLOCKING_FAULTS)
 _NO_CARRIER = int(Fault.CARRIER_MISSING | Fault.CARRIER_LOST)
-#: time, log power as it is and without distortion, broadband, dB removed, quality and all faults of one frame
-_Row = tuple[float, Float32Array, Float32Array, float, float, FrameQuality, int]
+#: So little power is as little as none.
+_LOWEST = np.float32(10.0**-1.6)
+#: Weight of what has been put together already.
+_ALL_OF_IT = np.ones(1, dtype=np.float32)
+#: time, log power as it is, without distortion and over what goes on, broadband, dB removed, quality, faults
+_Row = tuple[float, Float32Array, Float32Array, Float32Array, float, float, FrameQuality, int]
 
 
 class FeatureExtractor:
@@ -160,7 +164,7 @@ class FeatureExtractor:
                 self._noise_before = noise_before
             self._blocked_s += self.hop_s
             self._live = quality.live if not quality.fault & _NO_CARRIER else [False] * self.channels
-            return time_s, self._no_power, self._no_power, 0.0, 0.0, quality, quality.fault
+            return time_s, self._no_power, self._no_power, self._no_power, 0.0, 0.0, quality, quality.fault
         blocked_s, self._blocked_s = self._blocked_s, 0.0
         if blocked_s > FORGET_AFTER_S:  # what the floors learnt before, or beside a carrier, is not this room
             self._white.level = noise = noise_now
@@ -178,8 +182,12 @@ class FeatureExtractor:
         combined = self._doppler.on_grid(power, weight)
         log_power_db = self._shape.refer(combined)
         removed = self.distortion.update(spectra.spectrum[i], spectra.carrier[i], noise, quality.live)
-        rest = np.maximum(combined - self._doppler.on_grid(removed[None], [1.0]), np.float32(0))
+        rest = combined
+        if self.distortion.removed_db != 0.0:
+            rest = np.maximum(combined - self._doppler.on_grid(removed[None], _ALL_OF_IT), np.float32(0))
         clean_power_db = self._clean_shape.refer(rest)
+        fresh = self._doppler.on_grid(self.distortion.fresh[None], _ALL_OF_IT)
+        fresh_power_db = np.float32(10.0) * np.log10(np.maximum(fresh, _LOWEST))
         if self._frames_seen % 25 == 0:
             self._interference = self._look_for_tones()
         self._frames_seen += 1
@@ -187,7 +195,14 @@ class FeatureExtractor:
         rise = rises[len(rises) // 2]
         fault = quality.fault | self._interference
         broadband_db = 10.0 * math.log10(max(1.0, rise))
-        return time_s, log_power_db, clean_power_db, broadband_db, self.distortion.removed_db, quality, fault
+        powers_db = log_power_db, clean_power_db, fresh_power_db
+        return time_s, *powers_db, broadband_db, self.distortion.removed_db, quality, fault
+
+    @property
+    def floor(self) -> Float32Array:
+        """(bins,) power of the followed floor, without distortion, over the microphones' white noise."""
+        level = self._clean_shape.level
+        return np.ones(len(self.velocity_mps), dtype=np.float32) if level is None else level.copy()
 
     def _look_for_tones(self) -> int:
         """A lone line on the slow floor away from the carrier: another emitter, a switching supply."""
@@ -198,19 +213,21 @@ class FeatureExtractor:
 
     def _gather(self, rows: list[_Row]) -> FeatureBlock:
         shape = len(rows), len(self.velocity_mps)
-        power, clean = (np.array([r[n] for r in rows], dtype=np.float32).reshape(shape) for n in (1, 2))
+        powers = [np.array([r[n] for r in rows], dtype=np.float32).reshape(shape) for n in (1, 2, 3)]
         if self._some_invalid:
-            power[:, ~self.valid_bins] = clean[:, ~self.valid_bins] = 0.0
+            for power in powers:
+                power[:, ~self.valid_bins] = 0.0
         return FeatureBlock(
             time_s=np.array([r[0] for r in rows], dtype=np.float64),
-            log_power_db=power,
-            clean_power_db=clean,
+            log_power_db=powers[0],
+            clean_power_db=powers[1],
+            fresh_power_db=powers[2],
             velocity_mps=self.velocity_mps,
             valid_bins=self.valid_bins,
-            broadband_db=np.array([r[3] for r in rows], dtype=np.float32),
-            removed_db=np.array([r[4] for r in rows], dtype=np.float32),
-            carrier_level_dbfs=np.array([r[5].carrier_level_dbfs for r in rows], dtype=np.float32),
-            carrier_snr_db=np.array([r[5].carrier_snr_db for r in rows], dtype=np.float32),
-            faults=np.array([r[6] for r in rows], dtype=np.int64),
+            broadband_db=np.array([r[4] for r in rows], dtype=np.float32),
+            removed_db=np.array([r[5] for r in rows], dtype=np.float32),
+            carrier_level_dbfs=np.array([r[6].carrier_level_dbfs for r in rows], dtype=np.float32),
+            carrier_snr_db=np.array([r[6].carrier_snr_db for r in rows], dtype=np.float32),
+            faults=np.array([r[7] for r in rows], dtype=np.int64),
             carrier_hz=self.carrier_hz,
         )

@@ -17,6 +17,8 @@ from noctule.core.frames import Float32Array
 
 #: Nothing that is played on purpose may lie below this, Hz.
 AUDIBLE_BELOW_HZ = 16_000.0
+#: Fades begin and end so far below the tone: nobody hears that step. In 0.1 s it is at most 13 dB in 10 ms.
+FADE_DB = 80.0
 
 
 def on_grid(frequency_hz: float, sample_rate_hz: int) -> float:
@@ -68,10 +70,10 @@ def chirp_burst(
     carrier_hz: float,
     sample_rate_hz: float,
     level_dbfs: float = 0.0,
-    duration_s: float = 0.04,
+    duration_s: float = 0.16,
     half_span_hz: float = 1500.0,
 ) -> Float32Array:
-    """A short Hann-windowed linear chirp around the carrier, float32 `(samples,)`, peak `level_dbfs`.
+    """A short linear chirp around the carrier that fades in and out, float32 `(samples,)`, peak `level_dbfs`.
 
     It stays within `half_span_hz` of the carrier: inside the baseband, and as inaudible as the
     carrier is. The span shrinks where half the sample rate or the audible range is nearer.
@@ -83,14 +85,26 @@ def chirp_burst(
     # Time from the middle of the burst, so that the carrier is passed exactly there.
     t = (np.arange(samples) - (samples - 1) / 2) / sample_rate_hz
     phase = 2.0 * np.pi * (carrier_hz * t + span_hz / duration_s * t**2)
-    burst = 10.0 ** (level_dbfs / 20.0) * np.hanning(samples) * np.cos(phase)
+    rise = fade_in(samples - samples // 2)
+    envelope = np.concatenate([rise, rise[: samples // 2][::-1]])
+    burst = 10.0 ** (level_dbfs / 20.0) * envelope * np.cos(phase)
     return np.asarray(burst, dtype=np.float32)
 
 
-def raised_cosine(samples: int) -> Float32Array:
-    """A rise from just above 0 to just below 1 in `samples` steps, float32 `(samples,)`."""
+def fade_in(samples: int) -> Float32Array:
+    """A rise from `FADE_DB` below 1 to just below 1 in `samples` steps, float32 `(samples,)`.
+
+    A raised cosine of decibels, for ears hear those: of amplitude, the first milliseconds would jump.
+    """
     step = np.arange(1, samples + 1) / (samples + 1)
-    return np.asarray(0.5 - 0.5 * np.cos(np.pi * step), dtype=np.float32)
+    return np.asarray(10.0 ** (-FADE_DB / 40.0 * (1.0 + np.cos(np.pi * step))), dtype=np.float32)
+
+
+def between(start: float, stop: float, rise: Float32Array) -> Float32Array:
+    """Levels from one to another along a rise of `fade_in`; falls are rises played backwards."""
+    if stop >= start:
+        return np.float32(start) + np.float32(stop - start) * rise
+    return np.float32(stop) + np.float32(start - stop) * rise[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +119,20 @@ _SILENCE = _Level(0.0, None)
 
 
 class TonePlayer:
-    """Plays a table at a level that changes only along a raised cosine.
+    """Plays a table at a level that changes only along a fade.
 
     `fill` runs in the sound-card callback: it copies slices, and multiplies only while a ramp runs.
     `set_level` runs elsewhere and hands over one finished object, so no lock is needed.
     A change that comes during a ramp waits for its end; of several the last one counts.
     """
 
-    def __init__(self, table: Float32Array, sample_rate_hz: float, ramp_s: float = 0.05) -> None:
+    def __init__(self, table: Float32Array, sample_rate_hz: float, ramp_s: float = 0.1) -> None:
         self.ramp_s = ramp_s
         self._table = table
-        self._rise = raised_cosine(max(1, round(ramp_s * sample_rate_hz)))
+        self._rise = fade_in(max(1, round(ramp_s * sample_rate_hz)))
         self._settled = self._wanted = _SILENCE
         self._ramp_to: _Level | None = None
+        self._ramp = self._rise
         self._ramp_at = 0
 
     def set_level(self, amplitude: float) -> None:
@@ -136,19 +151,19 @@ class TonePlayer:
         while at < len(out):
             if self._ramp_to is None and self._wanted is not self._settled:
                 self._ramp_to, self._ramp_at = self._wanted, 0
+                self._ramp = between(self._settled.gain, self._wanted.gain, self._rise)
             if self._ramp_to is None:
                 _copy_periodic(self._settled.table, first_sample + at, out[at:])
                 return
-            at += self._ramp(self._ramp_to, first_sample + at, out[at:])
+            at += self._go_on(self._ramp_to, first_sample + at, out[at:])
 
-    def _ramp(self, target: _Level, first_sample: int, out: Float32Array) -> int:
-        rise = self._rise[self._ramp_at : self._ramp_at + len(out)]
-        samples = len(rise)
+    def _go_on(self, target: _Level, first_sample: int, out: Float32Array) -> int:
+        gains = self._ramp[self._ramp_at : self._ramp_at + len(out)]
+        samples = len(gains)
         _copy_periodic(self._table, first_sample, out[:samples])
-        start = self._settled.gain
-        out[:samples] *= (np.float32(start) + np.float32(target.gain - start) * rise)[:, None]
+        out[:samples] *= gains[:, None]
         self._ramp_at += samples
-        if self._ramp_at == len(self._rise):
+        if self._ramp_at == len(self._ramp):
             self._settled, self._ramp_to = target, None
         return samples
 

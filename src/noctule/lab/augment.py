@@ -1,7 +1,8 @@
 """What may change in a crop without changing who moves, and the sum of two scenes.
 
 All of it works on the power in the units of the noise (1 is the floor), batch by batch: powers of independent
-echoes add, a weaker echo is a smaller share of the same noise. Every step takes and gives a `Sample`.
+echoes add, a weaker echo is a smaller share of the same noise. What is new is the power over what goes on, so
+their ratio is what goes on. Every step takes and gives a `Sample`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.signal import lfilter
 from torch import Tensor
 
+from noctule.core.power import LOWEST_DB, STEP_DB
+from noctule.core.settings import FeatureSettings
+from noctule.dsp.distortion import MEMORY_S
 from noctule.lab.crops import Batch
-from noctule.lab.shards import LOWEST_DB, STEP_DB
 
 _LOWEST = 10.0 ** (LOWEST_DB / 10.0)
+#: Share of the newest frame in what goes on.
+_MEMORY = FeatureSettings().hop_s / MEMORY_S
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,8 @@ class Chances:
 class Sample:
     """A batch on its way into the network.
 
-    power : (2, batch, frames, bins), as it is and without distortion; 1 is the noise floor. broadband_db,
-    snr_db, removed_db, weight : (batch, frames).
+    power : (2, batch, frames, bins), over the noise floor and over what goes on; 1 is as before.
+    broadband_db, snr_db, removed_db, weight : (batch, frames).
     label : (batch, frames) bits. valid : (batch, bins).
     """
 
@@ -114,6 +120,11 @@ def _uniform(low: float, high: float, count: int, rng: np.random.Generator, like
     return torch.from_numpy(rng.uniform(low, high, count).astype(np.float32)).to(like.device)
 
 
+def _going_on(power: Tensor) -> Tensor:
+    """What goes on at each velocity, over the noise floor: never less than that. (2, ..) to (..)."""
+    return (power[0] / power[1]).clamp(min=1.0)
+
+
 def _mirror(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
     """Who came now goes."""
     chosen = _chosen(one, chances.mirror, rng)
@@ -144,12 +155,18 @@ def _stretch(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
 
 
 def _mix(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
-    """Two scenes in one room: echoes add, the noise is there once, either's motion is motion."""
+    """Two scenes in one room: echoes add, the noise is there once, either's motion is motion.
+
+    One hides what is new in the other, unless it comes from elsewhere: how far, nobody knows.
+    """
     chosen = _chosen(one, chances.mix, rng)
     other = (chosen - 1) % len(one.weight)
     a, b = one.power[:, chosen], one.power[:, other]
     sum_ = a + b - 1.0
     power = torch.where(sum_ > 0.1, sum_, torch.minimum(a, b))
+    hidden = power[0] / (_going_on(a) + _going_on(b) - 1.0)
+    elsewhere = _uniform(0.0, 1.0, len(chosen), rng, one.power)[:, None, None]
+    power[1] = elsewhere * power[1] + (1.0 - elsewhere) * torch.minimum(hidden, power[1])
     bursts = 10.0 ** (one.broadband_db[chosen] / 10.0) + 10.0 ** (one.broadband_db[other] / 10.0) - 1.0
     return replace(
         one,
@@ -165,12 +182,13 @@ def _mix(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
 
 
 def _strengthen(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
-    """What stands well above the floor stands higher; the floor stays."""
+    """What stands well above the floor stands higher, and is half as much more new; the floor stays."""
     chosen = _chosen(one, chances.strengthen, rng)
     gain_db = _uniform(0.0, chances.strengthen_db, len(chosen), rng, one.power)[:, None, None]
     power = one.power[:, chosen]
     # from 3 dB over the floor on, in full from 9 dB on
     share = ((10.0 * torch.log10(power.clamp(min=1.0)) - 3.0) / 6.0).clamp(0.0, 1.0)
+    share[1] *= 0.5
     return replace(one, power=_with_rows(one.power, chosen, power * 10.0 ** (0.1 * gain_db * share)))
 
 
@@ -179,7 +197,11 @@ def _weaken(one: Sample, chances: Chances, rng: np.random.Generator, generator: 
     chosen = _chosen(one, chances.weaken, rng)
     share = 10.0 ** (-0.1 * _uniform(0.0, chances.weaken_db, len(chosen), rng, one.power))[:, None, None]
     noise = _noise((len(chosen), *one.power.shape[2:]), one.power, rng, generator)
-    power = share * one.power[:, chosen] + (1.0 - share) * noise
+    known = one.power[:, chosen]
+    goes_on = share * _going_on(known) + 1.0 - share
+    power = share * known[0] + (1.0 - share) * noise
+    fresh = share * known[1] * _going_on(known) + (1.0 - share) * noise
+    power = torch.stack([power, fresh / goes_on])
     return replace(one, power=_with_rows(one.power, chosen, power))
 
 
@@ -229,9 +251,13 @@ def _lines(one: Sample, chances: Chances, rng: np.random.Generator) -> Sample:
             width = 0.8 + 0.3 * np.abs(np.gradient(place))[:, None]
             line = level[:, None] * np.exp(-(((bin_ - place[:, None]) / width) ** 2)) / width
             both = rng.random() < 0.3
-            made = torch.from_numpy((line + both * line[:, ::-1]).astype(np.float32)).to(power.device)
-            power[0, i] += made
-            power[1, i] += made * (10.0 ** rng.uniform(-4.0, 0.0) if both else 1.0)
+            made = (line + both * line[:, ::-1]) * (10.0 ** rng.uniform(-4.0, 0.0) if both else 1.0)
+            before = lfilter([_MEMORY], [1.0, _MEMORY - 1.0], made, axis=0)
+            goes_on = _going_on(power[:, i])
+            whole = goes_on + torch.from_numpy(before.astype(np.float32)).to(power.device)
+            new = torch.from_numpy(made.astype(np.float32)).to(power.device)
+            power[1, i] = (power[1, i] * goes_on + new) / whole
+            power[0, i] += new
     return replace(one, power=_with_rows(one.power, chosen, power))
 
 
@@ -247,9 +273,12 @@ def _bursts(one: Sample, chances: Chances, rng: np.random.Generator, generator: 
             level = 10.0 ** (0.1 * rng.uniform(2.0, 28.0))
             tilt_db = torch.linspace(*rng.uniform(-4.0, 4.0, 2).tolist(), bins, device=power.device)
             speckle = _noise((1, length, bins), power, rng, generator)[0]
-            power[:, i, first : first + length] += level * speckle * 10.0 ** (0.1 * tilt_db)
-            before = 10.0 ** (0.1 * broadband_db[i, first : first + length])
-            broadband_db[i, first : first + length] = 10.0 * torch.log10(before + level)
+            here = slice(first, first + length)
+            burst = level * speckle * 10.0 ** (0.1 * tilt_db)
+            power[1, i, here] += burst / _going_on(power[:, i, here])
+            power[0, i, here] += burst
+            before = 10.0 ** (0.1 * broadband_db[i, here])
+            broadband_db[i, here] = 10.0 * torch.log10(before + level)
     return replace(
         one,
         power=_with_rows(one.power, chosen, power),

@@ -18,23 +18,26 @@ from noctule.core.errors import NoctuleError
 from noctule.lab import checkpoint
 from noctule.lab.shards import sha256_of
 from noctule.model import zoo
-from noctule.model.network import CLOCKS, MotionNetwork, NetworkShape
+from noctule.model.network import CLOCKS, PLANES, MotionNetwork, NetworkShape
 from noctule.model.rules import OUTPUTS
 
 #: How the exported graph names the network's weights.
 _PREFIX = "network."
 _FIRST = "over_speed.0.weight"
+#: Planes of networks, by how many running means they have: what is new was what is over the last 2 s.
+_PLANES = {2: PLANES, 3: ("level", "smooth", "fresh", "stands_out", "as it is")}
 
 
 @dataclass(frozen=True)
 class Begun:
     """Weights by their names in `MotionNetwork`, and where they come from.
 
-    outputs : that they know. sha256 : of their file. corpora : that they have learnt from.
+    planes, outputs : that they know. sha256 : of their file. corpora : that they have learnt from.
     """
 
     weights: dict[str, Tensor]
     shape: NetworkShape
+    planes: tuple[str, ...]
     outputs: list[str]
     sha256: str
     corpora: list[dict[str, Any]]
@@ -54,9 +57,9 @@ class Begun:
         weights = {name: self.weights[name] for name in fresh}
         for name in ("head.weight", "head.bias"):
             weights[name] = torch.cat([weights[name], fresh[name][len(weights[name]) :].cpu()])
-        first = weights[_FIRST].cpu()
-        unknown = first.new_zeros(len(first), fresh[_FIRST].shape[1] - first.shape[1], *first.shape[2:])
-        weights[_FIRST] = torch.cat([first, unknown], dim=1)
+        known = dict(zip(self.planes, weights[_FIRST].cpu().split(2, dim=1), strict=True))
+        nothing = torch.zeros_like(known["level"])
+        weights[_FIRST] = torch.cat([known.get(name, nothing) for name in PLANES], dim=1)
         dense = weights["dense.weight"].cpu()
         unknown = dense.new_zeros(len(dense), fresh["dense.weight"].shape[1] - dense.shape[1])
         weights["dense.weight"] = torch.cat([dense[:, :-CLOCKS], unknown, dense[:, -CLOCKS:]], dim=1)
@@ -79,7 +82,7 @@ def _from_run(folder: Path) -> Begun:
     best = checkpoint.load(folder / checkpoint.BEST)
     return Begun(
         best["network"],
-        NetworkShape.from_dict(best["settings"]["shape"]),
+        *_shape_and_planes(best["settings"]["shape"]),
         best["outputs"],
         sha256_of(folder / checkpoint.BEST),
         best["corpora"],
@@ -95,8 +98,12 @@ def _from_model(folder: Path) -> Begun:
     }
     return Begun(
         weights,
-        NetworkShape.from_dict(about.training["shape"]),
+        *_shape_and_planes(about.training["shape"]),
         about.outputs,
         about.files["float"].sha256,
         about.training.get("corpora", []),
     )
+
+
+def _shape_and_planes(values: dict[str, Any]) -> tuple[NetworkShape, tuple[str, ...]]:
+    return NetworkShape.from_dict(values | {"mean_s": NetworkShape.mean_s}), _PLANES[len(values["mean_s"])]

@@ -44,6 +44,7 @@ from noctule.lab.shards import (
 )
 from noctule.lab.sources import write_real
 from noctule.lab.summary import code_digest, summary, totals
+from noctule.lab.visibility import margins_db
 from noctule.simulate.parts import generator
 
 #: Hours of each split. They are cut into shards of at most so many seconds of scenes.
@@ -169,12 +170,13 @@ def scene_shard(seed: int, stratum: mixture.Stratum, split: Split, takes: tuple[
     rng = generator(seed, "restart")
     restarts_s = [rng.uniform(0.1, 0.9) * scene.duration_s] if rng.random() < RESTARTED else []
     stretches, window_s = scene_stretches(scene, restarts_s)
-    ends_s = [*(started_s for _, started_s in stretches[1:]), scene.duration_s]
+    ends_s = [*(one.started_s for one in stretches[1:]), scene.duration_s]
     parts = []
-    for (features, started_s), ended_s in zip(stretches, ends_s, strict=True):
-        labels = label_frames(scene, features, window_s, started_s)
-        about = describe(scene, stratum.name, split, labels.people, (started_s, ended_s))
-        parts.append(shard_of(features, labels, about))
+    shown_db = margins_db(scene, stretches)
+    for one, ended_s, margin_db in zip(stretches, ends_s, shown_db, strict=True):
+        labels = label_frames(scene, one.features, window_s, one.started_s)
+        about = describe(scene, stratum.name, split, labels.people, (one.started_s, ended_s))
+        parts.append(shard_of(one.features, labels, about, margin_db))
     return join(parts)
 
 

@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from noctule.core.errors import NoctuleError
+from noctule.core.power import LOWEST_DB, STEP_DB
 from noctule.lab.labels import GOES_ABOUT, NEXT_ROOM
-from noctule.lab.shards import LOWEST_DB, STEP_DB, Corpus, Shard, Split, digest_of
+from noctule.lab.shards import MAJOR, MINOR, Corpus, Shard, Split, digest_of
 from noctule.model.rules import NOT_JUDGED, RESET_AFTER_S
 
 #: A bin that stands at 0 dB all the time is one that this carrier and rate cannot carry.
@@ -33,8 +34,10 @@ GOES_ABOUT_HERE = 16
 #: What a scene's false alarms are told apart for: thresholds do not hang on who goes about as people do.
 PETS = "pets and vacuums"
 APART = ("", PETS, NEXT_ROOM)
+#: Whoever moves with a margin below this shows in no more than a third of all seconds: nobody is asked then.
+VISIBLE_DB = -3.0
 #: A store of another layout is unpacked anew.
-_LAYOUT = 4
+_LAYOUT = 5
 #: Kinds of scenes with few hours of which much is asked: so much oftener than their hours.
 _OFTENER = {"close_by": 2.5, "cold_starts": 2.0}
 _INDEX = "segments.json"
@@ -66,12 +69,13 @@ class Segment:
 class Store:
     """A split of a corpus as flat arrays, leading axis frames.
 
-    power, clean : (frames, bins) uint8, as in `Shard`. label : its bits, and `PRESENT`. scalars : (frames, 3)
-    broadband_db, carrier_snr_db, removed_db. valid : (segments, bins) bool.
+    clean, fresh : (frames, bins) uint8, as in `Shard`. label : its bits, and `PRESENT`. weight : 0 also where
+    somebody moves and cannot be seen to. scalars : (frames, 3) broadband_db, carrier_snr_db, removed_db.
+    valid : (segments, bins) bool.
     """
 
-    power: npt.NDArray[np.uint8]
     clean: npt.NDArray[np.uint8]
+    fresh: npt.NDArray[np.uint8]
     label: npt.NDArray[np.uint8]
     weight: npt.NDArray[np.uint8]
     scalars: npt.NDArray[np.float32]
@@ -80,14 +84,14 @@ class Store:
 
     @property
     def frames(self) -> int:
-        return len(self.power)
+        return len(self.clean)
 
 
 @dataclass(frozen=True)
 class Batch:
     """Crops of one length, (batch, frames, ..). Frames behind the end of a segment have weight 0.
 
-    power : (2, batch, frames, bins), as it is and without distortion.
+    power : (2, batch, frames, bins), without distortion and over what goes on.
     cold : (batch,) bool, the crop begins where its segment does.
     """
 
@@ -146,7 +150,7 @@ def _place(folder: Path, split: Split, digest: str) -> Path:
 
 
 def _arrays(bins: int) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
-    return {"power": (np.uint8, (bins,)), "clean": (np.uint8, (bins,)), **_ARRAYS}
+    return {"clean": (np.uint8, (bins,)), "fresh": (np.uint8, (bins,)), **_ARRAYS}
 
 
 def _unpack(corpora: Sequence[Corpus], split: Split, place: Path, hop_s: float) -> None:
@@ -159,8 +163,8 @@ def _unpack(corpora: Sequence[Corpus], split: Split, place: Path, hop_s: float) 
         for shard in chain.from_iterable(corpus.read(split) for corpus in corpora):
             for scene, kept in _stretches(shard, hop_s):
                 _append(files, shard, kept)
-                bins = shard.power.shape[1]
-                usable = (shard.power[kept] != ZERO_DB).any(axis=0)
+                bins = shard.clean.shape[1]
+                usable = (shard.clean[kept] != ZERO_DB).any(axis=0)
                 valid.append(usable if usable.any() else np.ones(bins, bool))
                 about = shard.scenes[scene]
                 stratum = str(about.get("stratum", ""))
@@ -185,7 +189,9 @@ def _apart(about: dict[str, Any]) -> str:
 def _append(files: dict[str, Any], shard: Shard, kept: npt.NDArray[np.intp]) -> None:
     scalars = np.stack([shard.broadband_db[kept], shard.carrier_snr_db[kept], shard.removed_db[kept]], axis=1)
     label = shard.label[kept] | np.where(shard.presence[kept] != 0, PRESENT, 0).astype(np.uint8)
-    values = {name: getattr(shard, name)[kept] for name in ("power", "clean", "weight")} | {"label": label}
+    hidden = (label & (MAJOR | MINOR) != 0) & (shard.margin_db[kept] < VISIBLE_DB)
+    weight = np.where(hidden, 0, shard.weight[kept]).astype(np.uint8)
+    values = {"clean": shard.clean[kept], "fresh": shard.fresh[kept], "label": label, "weight": weight}
     for name, array in (values | {"scalars": np.nan_to_num(scalars.astype(np.float32))}).items():
         files[name].write(np.ascontiguousarray(array).tobytes())
 
@@ -225,7 +231,7 @@ def cut(store: Store, crops: list[tuple[int, int]], frames: int) -> Batch:
     pets = np.array([store.segments[n].apart == PETS for n in which])
     goes_about = np.where(pets, GOES_ABOUT_HERE, 0).astype(np.uint8)
     return Batch(
-        power=np.stack([store.power[rows], store.clean[rows]]),
+        power=np.stack([store.clean[rows], store.fresh[rows]]),
         scalars=store.scalars[rows],
         label=store.label[rows] | goes_about[:, None],
         weight=weight,

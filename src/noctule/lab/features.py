@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from noctule.core.frames import PER_FRAME, AudioBlock, BasebandBlock, Fault, FeatureBlock
+from noctule.core.frames import PER_FRAME, AudioBlock, BasebandBlock, Fault, FeatureBlock, Float32Array
 from noctule.core.settings import FeatureSettings
 from noctule.dsp.features import FeatureExtractor
 from noctule.simulate.render import render
@@ -18,19 +18,29 @@ from noctule.simulate.scenes import Scene
 _BLOCK = 256
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """What a sensor heard from one start to the next.
+
+    features : times count from the start. started_s : seconds of the scene's stream before it. floor :
+    (frames, bins) power of the followed floor over white noise, as it was every ten seconds.
+    """
+
+    features: FeatureBlock
+    started_s: float
+    floor: Float32Array
+
+
 def scene_features(scene: Scene) -> tuple[FeatureBlock, float]:
     """Features of a whole scene, and the length of their window in seconds."""
-    ((features, _),), window_s = scene_stretches(scene, ())
-    return features, window_s
+    (whole,), window_s = scene_stretches(scene, ())
+    return whole.features, window_s
 
 
-def scene_stretches(
-    scene: Scene, restarts_s: Sequence[float]
-) -> tuple[list[tuple[FeatureBlock, float]], float]:
+def scene_stretches(scene: Scene, restarts_s: Sequence[float]) -> tuple[list[Stretch], float]:
     """Features of a scene whose sensor is started again now and then, in whatever the room is just doing.
 
-    Gives (features, seconds of the scene's stream before them) of each stretch, and the length of the
-    window. Times of the features count from their own start. Restarts rise, and lie inside the scene.
+    Gives its stretches and the length of the window. Restarts rise, and lie inside the scene.
     """
     rendered = render(scene)
     starts = [0, *(round(one * rendered.rate_hz) for one in restarts_s)]
@@ -44,6 +54,7 @@ def scene_stretches(
         for _ in starts
     ]
     found: list[list[FeatureBlock]] = [[] for _ in starts]
+    floors: list[list[Float32Array]] = [[] for _ in starts]
     first = 0
     for samples in rendered:
         stop = first + len(samples)
@@ -53,10 +64,14 @@ def scene_stretches(
                 continue
             piece = samples[low - first : high - first]
             block = BasebandBlock(piece, rendered.rate_hz, scene.carrier_hz, low - start)
-            found[n] += [extractors[n].process_baseband(one) for one in _with_clipping(block)]
+            blocks = [extractors[n].process_baseband(one) for one in _with_clipping(block)]
+            found[n] += blocks
+            floors[n].append(np.tile(extractors[n].floor, (sum(map(len, blocks)), 1)))
         first = stop
     stretches = [
-        (joined(one), start / rendered.rate_hz) for one, start in zip(found, starts, strict=True) if one
+        Stretch(joined(one), start / rendered.rate_hz, np.concatenate(floor))
+        for one, start, floor in zip(found, starts, floors, strict=True)
+        if one
     ]
     return stretches, extractors[0].window_s
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from noctule.core.frames import BLOCKING_FAULTS, FeatureBlock
-from noctule.lab.shards import MAJOR, MINOR, OTHER, Shard, encode_power
+from noctule.core.power import encode_power
+from noctule.lab.shards import MAJOR, MINOR, OTHER, Shard
 from noctule.simulate.movers.fans import CeilingFan, Fan
 from noctule.simulate.movers.machines import RobotVacuum
 from noctule.simulate.movers.pets import PETS
@@ -142,11 +143,14 @@ def describe(
     }
 
 
-def shard_of(features: FeatureBlock, labels: Labels, about: dict[str, Any]) -> Shard:
-    """Features of one scene with their labels."""
+def shard_of(
+    features: FeatureBlock, labels: Labels, about: dict[str, Any], margin_db: FloatArray | None = None
+) -> Shard:
+    """Features of one scene with their labels; `margin_db` where it is known, see `Shard`."""
+    unknown = np.full(len(features), np.nan)
     return Shard(
-        power=encode_power(features.log_power_db),
         clean=encode_power(features.clean_power_db),
+        fresh=encode_power(features.fresh_power_db),
         broadband_db=features.broadband_db.astype(np.float16),
         removed_db=features.removed_db.astype(np.float16),
         carrier_snr_db=features.carrier_snr_db.astype(np.float16),
@@ -155,6 +159,7 @@ def shard_of(features: FeatureBlock, labels: Labels, about: dict[str, Any]) -> S
         label=labels.label,
         weight=labels.weight,
         presence=labels.presence,
+        margin_db=np.asarray(unknown if margin_db is None else margin_db, np.float16),
         range_m=labels.range_m,
         time_s=features.time_s.astype(np.float32),
         scene=np.zeros(len(features), np.int32),

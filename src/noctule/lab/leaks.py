@@ -51,7 +51,7 @@ def windows_of(corpus: Corpus, split: Split, most_shards: int = 8) -> Windows:
 
 
 def _of_shard(shard: Shard) -> Windows:
-    power_db, bins = shard.log_power_db(), shard.power.shape[1]
+    power_db, bins = shard.clean_power_db(), shard.clean.shape[1]
     speed = np.linspace(-6.0, 6.0, bins)
     bands = [
         (sign * speed >= low) & (sign * speed < high)

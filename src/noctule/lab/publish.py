@@ -199,8 +199,8 @@ def _card(about: dict[str, Any]) -> str:
 Tells people from everything else that moves in a room with a tone that nobody hears. Scores a frame:
 major human motion (walking), minor human motion (hands, turning in a chair), other motion (fans, curtains,
 animals), and right after a motion whether whoever made it is still here. One network for every carrier,
-sample rate and number of microphones, because it sees radial velocity over the noise floor, as it is and
-without what the loudspeaker does to its own tone, and nothing else.
+sample rate and number of microphones, because it sees radial velocity without what the loudspeaker does to
+its own tone, over the noise floor and over what goes on, and nothing else.
 
 - {about["parameters"]} parameters, {about["macs_per_frame"]} multiplications a frame of {about["hop_s"]:g} s
 - features: digest `{about["feature_digest"]}`

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import Float32Array
+from noctule.core.power import decode_power
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -28,23 +29,22 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 #: Bits of `Shard.label`.
 MAJOR, MINOR, OTHER = 1, 2, 4
 
-#: Log power is kept in steps of so many dB above the lowest: -16 to 86 dB in one byte.
-LOWEST_DB, STEP_DB = -16.0, 0.4
-
 MANIFEST = "manifest.json"
-FORMAT = "noctule-corpus-2"
+FORMAT = "noctule-corpus-3"
 
 
 @dataclass(frozen=True)
 class Shard:
     """Frames of whole scenes, concatenated.
 
-    power, clean : (frames, bins) uint8, `log_power_db` and `clean_power_db`, see `encode_power`.
+    clean, fresh : (frames, bins) uint8, `clean_power_db` and `fresh_power_db`, see `encode_power`.
     broadband_db, removed_db, carrier_snr_db, carrier_level_dbfs : (frames,) float16, as in `FeatureBlock`.
     faults : (frames,) int32, bits of `Fault`.
     label : (frames,) uint8, bits `MAJOR`, `MINOR` of people in the room, `OTHER` of anything else that moves.
     weight : (frames,) uint8, 1 where the label counts, 0 where it is to be ignored.
     presence : (frames,) uint8, 1 while somebody is inside.
+    margin_db : (frames,) float16, how much plainer the people show in the second around than where half would
+        be found by their power; NaN where that is not known. See `lab.visibility`.
     range_m : (frames,) float16, to the nearest person inside who moves, else the nearest inside; NaN nobody.
     time_s : (frames,) float32, stream time of the end of each frame's window.
     scene : (frames,) int32, place in `scenes`.
@@ -52,8 +52,8 @@ class Shard:
     failed : seeds of scenes that could not be rendered, and why.
     """
 
-    power: npt.NDArray[np.uint8]
     clean: npt.NDArray[np.uint8]
+    fresh: npt.NDArray[np.uint8]
     broadband_db: npt.NDArray[np.float16]
     removed_db: npt.NDArray[np.float16]
     carrier_snr_db: npt.NDArray[np.float16]
@@ -62,6 +62,7 @@ class Shard:
     label: npt.NDArray[np.uint8]
     weight: npt.NDArray[np.uint8]
     presence: npt.NDArray[np.uint8]
+    margin_db: npt.NDArray[np.float16]
     range_m: npt.NDArray[np.float16]
     time_s: npt.NDArray[np.float32]
     scene: npt.NDArray[np.int32]
@@ -71,9 +72,9 @@ class Shard:
     def __len__(self) -> int:
         return len(self.time_s)
 
-    def log_power_db(self) -> Float32Array:
+    def clean_power_db(self) -> Float32Array:
         """(frames, bins) float32 dB over the noise floor, to 0.2 dB."""
-        return decode_power(self.power)
+        return decode_power(self.clean)
 
     def frames_of(self, scene: int) -> slice:
         """Where a scene of the list lies."""
@@ -84,21 +85,11 @@ class Shard:
 #: What is kept of each frame, in the order of the fields.
 ARRAYS = tuple(one.name for one in fields(Shard) if one.name not in ("scenes", "failed"))
 _KINDS = {
-    "power": np.uint8, "clean": np.uint8, "broadband_db": np.float16, "removed_db": np.float16,
+    "clean": np.uint8, "fresh": np.uint8, "broadband_db": np.float16, "removed_db": np.float16,
     "carrier_snr_db": np.float16, "carrier_level_dbfs": np.float16, "faults": np.int32, "label": np.uint8,
-    "weight": np.uint8, "presence": np.uint8, "range_m": np.float16, "time_s": np.float32, "scene": np.int32,
+    "weight": np.uint8, "presence": np.uint8, "margin_db": np.float16, "range_m": np.float16,
+    "time_s": np.float32, "scene": np.int32,
 }  # fmt: skip
-
-
-def encode_power(log_power_db: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """dB to bytes: round((dB + 16) / 0.4), held within 0 to 255."""
-    steps = np.rint((log_power_db - LOWEST_DB) / STEP_DB)
-    return np.asarray(np.clip(steps, 0.0, 255.0), np.uint8)
-
-
-def decode_power(power: npt.NDArray[np.uint8]) -> Float32Array:
-    """Bytes to dB."""
-    return np.asarray(power * np.float32(STEP_DB) + np.float32(LOWEST_DB), np.float32)
 
 
 def join(parts: Sequence[Shard]) -> Shard:

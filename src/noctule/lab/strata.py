@@ -67,7 +67,7 @@ SWEEPS_HERE = 0.4
 #: Nobody puts a device into a cupboard: furniture keeps so far away from it.
 _FREE_M = 0.25
 #: What most looks like somebody.
-_PROVOKING: tuple[type[MoverPart], ...] = (*[Curtain] * 5, Lamp, Spinner, Spinner, *FANS)
+_PROVOKING: tuple[type[MoverPart], ...] = (*[Curtain] * 5, Lamp, Lamp, *[Spinner] * 3, *FANS)
 _DRAUGHTY = ("curtain", "blind", "plant", "lamp")
 
 
@@ -454,16 +454,16 @@ def _behind_a_wall(stage: Stage, position_m: tuple[float, float, float]) -> tupl
 
 
 STRATA: tuple[Stratum, ...] = (
-    Stratum("people", 0.17, (30.0, 90.0), _people),
+    Stratum("people", 0.16, (30.0, 90.0), _people),
     Stratum("visits", 0.04, (40.0, 120.0), _visits),
-    Stratum("past_fans", 0.08, (30.0, 60.0), _past_fans),
-    Stratum("seated", 0.11, (60.0, 180.0), _seated),
-    Stratum("close_by", 0.05, (15.0, 45.0), _close_by),
+    Stratum("past_fans", 0.09, (30.0, 60.0), _past_fans),
+    Stratum("seated", 0.10, (60.0, 180.0), _seated),
+    Stratum("close_by", 0.04, (15.0, 45.0), _close_by),
     Stratum("cold_starts", 0.03, (4.0, 8.0), _cold_starts),
-    Stratum("other_motion", 0.23, (30.0, 90.0), _other_motion),
-    Stratum("transients", 0.08, (30.0, 90.0), _transients),
-    Stratum("next_door", 0.04, (30.0, 90.0), _next_door),
-    Stratum("faults", 0.04, (30.0, 60.0), _faults),
+    Stratum("other_motion", 0.25, (30.0, 90.0), _other_motion),
+    Stratum("transients", 0.07, (30.0, 90.0), _transients),
+    Stratum("next_door", 0.05, (30.0, 90.0), _next_door),
+    Stratum("faults", 0.06, (30.0, 60.0), _faults),
     Stratum("empty", 0.01, (30.0, 120.0), _empty),
-    Stratum("music", 0.12, (20.0, 60.0), _music),
+    Stratum("music", 0.10, (20.0, 60.0), _music),
 )

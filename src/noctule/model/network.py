@@ -1,6 +1,7 @@
 """What the network computes: frames of the velocity grid to four logits, causal, with explicit memory.
 
-    powers ─► halves (towards | away) ─► running means: what comes against what stays
+    powers, without distortion and over what goes on
+           ─► halves (towards | away) ─► running means: what comes against what stays
            ─► convolutions over speed ┐
     scalars, clock ───────────────────┴► dense ─► six dilated steps over time ─► human, major, other, stays
 
@@ -32,8 +33,9 @@ SCALARS = ("broadband_db", "carrier_snr_db", "valid_share", "removed_db")
 #: They saturate here, and so become this.
 SCALAR_LIMITS = (30.0, 100.0, 1.0, 30.0)
 _SCALAR_SCALES = (3.0, 2.0, 1.0, 3.0, 1.0, 1.0)
-#: Channels of the first convolution, see `MotionNetwork._planes`.
-PLANES = 2 * 5
+#: What the first convolution sees, each of both signs: the level, smoothed, and over what stays; what is new,
+#: and smoothed.
+PLANES = ("level", "smooth", "fresh", "stands_out", "fresh_smooth")
 #: More power than this is as much as this.
 HIGHEST_DB = 60.0
 #: What stands out against the means is clamped here, in tens of decibels: 8 bits must do for it.
@@ -54,7 +56,7 @@ class NetworkShape:
     Attributes
     ----------
     bins : of the velocity grid; the middle one (0 m/s) is not used.
-    mean_s : time constants of the running means; the first smooths, the others remember what stays.
+    mean_s : time constants of the running means; the first smooths, the other remembers what stays.
     filters : (channels, kernel, stride) of the convolutions over speed.
     width : channels over time.
     dilations : of the kernel-3 steps over time; receptive field 2·sum + 1 frames.
@@ -62,7 +64,7 @@ class NetworkShape:
 
     bins: int = 241
     hop_s: float = 0.048
-    mean_s: tuple[float, float, float] = (0.25, 2.0, 10.0)
+    mean_s: tuple[float, float] = (0.25, 10.0)
     filters: tuple[tuple[int, int, int], ...] = ((20, 7, 3), (28, 5, 2), (28, 5, 2))
     width: int = 48
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
@@ -97,7 +99,7 @@ class Memory:
 
     Attributes
     ----------
-    means : (4, 2·half), running means of log10(1 + power), without distortion and, last, as it is.
+    means : (3, 2·half), running means of log10(1 + power): long and smooth, and smooth of what is new.
     frames : (1, 1), frames since the start, saturating at `CLOCK_FRAMES`.
     history : for each step over time (2·dilation, width), the newest frame last.
     """
@@ -109,7 +111,7 @@ class Memory:
     @classmethod
     def empty(cls, shape: NetworkShape) -> Memory:
         return cls(
-            torch.zeros(len(shape.mean_s) + 1, 2 * shape.half),
+            torch.zeros(3, 2 * shape.half),
             torch.zeros(1, 1),
             [torch.zeros(*one) for one in shape.history_shapes()],
         )
@@ -120,8 +122,8 @@ class MotionNetwork(nn.Module):
 
     eight_bits : while it trains, activations are rounded as an 8-bit runtime will (Jacob et al. 2018).
 
-    Inputs are raw features: power in decibels on the grid, as it is and without distortion, 0 where a bin is
-    invalid, and the scalars in the order of `SCALARS`. Normalisation is inside.
+    Inputs are raw features: power in decibels on the grid, without distortion and over what goes on, 0 where
+    a bin is invalid, and the scalars in the order of `SCALARS`. Normalisation is inside.
     """
 
     def __init__(self, shape: NetworkShape | None = None) -> None:
@@ -129,7 +131,7 @@ class MotionNetwork(nn.Module):
         self.shape = shape = shape or NetworkShape()
         self.eight_bits = False
         self.over_speed = nn.ModuleList()
-        channels, length = PLANES, shape.half
+        channels, length = 2 * len(PLANES), shape.half
         for filters, kernel, stride in shape.filters:
             self.over_speed.append(nn.Conv2d(channels, filters, (1, kernel), (1, stride)))
             channels, length = filters, (length - kernel) // stride + 1
@@ -138,9 +140,9 @@ class MotionNetwork(nn.Module):
         self.head = nn.Linear(shape.width, len(OUTPUTS))
         towards = list(range(shape.half + 1, shape.bins))
         away = list(range(shape.half - 1, -1, -1))
-        rates = [min(1.0, shape.hop_s / mean_s) for mean_s in (*shape.mean_s, shape.mean_s[0])]
+        smooth, long = (min(1.0, shape.hop_s / mean_s) for mean_s in shape.mean_s)
         self.register_buffer("order", torch.tensor(towards + away), persistent=False)
-        self.register_buffer("rates", torch.tensor(rates)[:, None], persistent=False)
+        self.register_buffer("rates", torch.tensor([long, smooth, smooth])[:, None], persistent=False)
         limits = torch.tensor([*SCALAR_LIMITS, CLOCK_FRAMES, QUICK_CLOCK_FRAMES])
         self.register_buffer("limits", limits, persistent=False)
         self.register_buffer("scales", torch.tensor(_SCALAR_SCALES) / limits, persistent=False)
@@ -193,11 +195,11 @@ class MotionNetwork(nn.Module):
         Few and plain operations: each is a node of the exported graph and costs a microsecond there.
         """
         halves = self._halves(power_db)[0]  # (2, 2·half)
-        level = halves[1:]
-        now = torch.cat([level, level, level, halves[:1]])
-        means = memory.means + self._rate(memory.frames) * (now - memory.means)  # (4, 2·half)
-        smooth, short, long, raw = means.split(1)
-        planes = torch.cat([level, smooth, self._over(level, short), self._over(smooth, long), raw])
+        level, fresh = halves.split(1)
+        now = torch.cat([level, halves])
+        means = memory.means + self._rate(memory.frames) * (now - memory.means)  # (3, 2·half)
+        long, smooth, fresh_smooth = means.split(1)
+        planes = torch.cat([level, smooth, fresh, self._over(smooth, long), fresh_smooth])
         for number, convolution in enumerate(self.over_speed):
             planes = planes.reshape(1, -1, 1, self.shape.half) if number == 0 else planes
             planes = functional.relu(convolution(planes))
@@ -227,11 +229,10 @@ class MotionNetwork(nn.Module):
 
     def _rate(self, frames: Tensor) -> Tensor:
         """Share of the newest frame in each mean: a plain average until its time constant has passed."""
-        return torch.maximum(self.rates, 1.0 / (frames + 1.0))  # (4, 1) with (1, 1)
+        return torch.maximum(self.rates, 1.0 / (frames + 1.0))  # (3, 1) with (1, 1)
 
     def _planes(self, level: Tensor) -> Tensor:
-        """(batch, planes, frames, half): without distortion level, smoothed level and both over what stays,
-        smoothed level as it is; each of both signs."""
+        """(batch, planes, frames, half), in the order of `PLANES`, each of both signs."""
         rates = self.rates.cpu().numpy()[:, 0]
         planes = torch.from_numpy(_planes_of(level.cpu().numpy(), rates, CLOCK_FRAMES, STANDS_OUT))
         return planes.to(level.device).permute(0, 3, 1, 2)  # channels last in memory: quicker
@@ -253,24 +254,23 @@ def _planes_of(level, rates, clock_frames, stands_out):  # type: ignore[no-untyp
     """Means and planes of `step`: (batch, frames, 2, 2·half) to (batch, frames, half, planes)."""
     batch, frames, _, width = level.shape
     half = width // 2
-    planes = np.empty((batch, frames, half, PLANES), np.float32)
+    planes = np.empty((batch, frames, half, 2 * len(PLANES)), np.float32)
     for b in prange(batch):
-        smooth, short, long, raw = np.zeros((4, width), np.float32)
+        long, smooth, fresh_smooth = np.zeros((3, width), np.float32)
         for t in range(frames):
             newest = np.float32(1.0 / (min(t, clock_frames) + 1.0))
-            rate = max(rates[0], newest), max(rates[1], newest), max(rates[2], newest)
+            slow, quick = max(rates[0], newest), max(rates[1], newest)
             for i in range(width):
-                now = level[b, t, 1, i]
-                raw[i] += rate[0] * (level[b, t, 0, i] - raw[i])
-                smooth[i] += rate[0] * (now - smooth[i])
-                short[i] += rate[1] * (now - short[i])
-                long[i] += rate[2] * (now - long[i])
+                now, fresh = level[b, t, 0, i], level[b, t, 1, i]
+                long[i] += slow * (now - long[i])
+                smooth[i] += quick * (now - smooth[i])
+                fresh_smooth[i] += quick * (fresh - fresh_smooth[i])
                 bin_, side = (i, 0) if i < half else (i - half, 1)
                 planes[b, t, bin_, side] = now
                 planes[b, t, bin_, 2 + side] = smooth[i]
-                planes[b, t, bin_, 4 + side] = min(max(now - short[i], -stands_out), stands_out)
+                planes[b, t, bin_, 4 + side] = fresh
                 planes[b, t, bin_, 6 + side] = min(max(smooth[i] - long[i], -stands_out), stands_out)
-                planes[b, t, bin_, 8 + side] = raw[i]
+                planes[b, t, bin_, 8 + side] = fresh_smooth[i]
     return planes
 
 
@@ -280,7 +280,7 @@ def count_parameters(network: nn.Module) -> int:
 
 def count_macs(shape: NetworkShape) -> int:
     """Multiplications of weights in one frame."""
-    channels, length, total = PLANES, shape.half, 0
+    channels, length, total = 2 * len(PLANES), shape.half, 0
     for filters, kernel, stride in shape.filters:
         length = (length - kernel) // stride + 1
         total += length * filters * channels * kernel

@@ -68,7 +68,7 @@ class NetworkDetector:
         if self._blocked > self._longest_gap:
             self.reset()
         self._blocked = 0
-        self._powers[0], self._powers[1] = features.log_power_db[i], features.clean_power_db[i]
+        self._powers[0], self._powers[1] = features.clean_power_db[i], features.fresh_power_db[i]
         self._recent.append(features.clean_power_db[i])
         self._scalars[0], self._scalars[1] = features.broadband_db[i], features.carrier_snr_db[i]
         self._scalars[3] = features.removed_db[i]

@@ -23,6 +23,12 @@ MINOR_LEAK = 0.5
 #: Whether somebody stays is asked for so long (networks remember some seconds) after motion that has lasted
 #: at least so long; 0.5: as likely as not.
 STAYS_ASKED_S, LASTS_S, STAYS = 4.0, 0.2, 0.5
+#: Whoever looks again after a silence on purpose looks at least so long before nobody is there.
+LOOKED_S = 10.0
+#: Whoever seemed to have stayed may have left unseen in a silence: they are taken to be gone when somebody
+#: has looked for them for this share of the settled off latency. Shorter loses who sits still, longer holds
+#: who has left (tests/test_gate.py measures both).
+PATIENCE = 0.5
 #: A snapshot older than this says nothing of who is in the room now.
 RESTORE_WITHIN_S = 60.0
 
@@ -37,8 +43,11 @@ class TrackerState:
     motion : of this frame, at the sensitivity that holds now.
     available : False while a blocking fault leaves nothing to decide from.
     sensitivity : 0..1, the one this frame was judged by.
-    seconds_since_major, seconds_since_motion : observed time (outages do not count), None: never.
+    seconds_since_major, seconds_since_motion : time in which outages do not count and silence on purpose
+        does, None: never.
     reason : why, in words a user understands.
+    doubt : 0..1, how much speaks for presence being a mere memory: 0 while somebody moves, 1 where nobody is
+        here or whoever moved last seems to have gone.
     """
 
     time_s: float
@@ -49,11 +58,12 @@ class TrackerState:
     seconds_since_major: float | None
     seconds_since_motion: float | None
     reason: str
+    doubt: float = 1.0
 
 
 @dataclass(slots=True)
 class _Memory:
-    """All that is remembered. Times are observed seconds; None: never."""
+    """All that is remembered. Times are seconds, without outages; None: never."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -71,6 +81,8 @@ class _Memory:
     since_lasting_s: float | None = None  # since motion last lasted LASTS_S
     stays: float = 0.0  # mean of the scores since then
     stays_asked: int = 0
+    looked_s: float | None = None  # looked since the last silence on purpose; None: there was none
+    unmoved_s: float = 0.0  # looked since motion last lasted LASTS_S, silences left out
 
 
 class PresenceTracker:
@@ -101,7 +113,9 @@ class PresenceTracker:
         step_s = self._step(score.time_s)
         if score.fault & BLOCKING_FAULTS:
             return self._stand_still(score, step_s)
+        self._memory.blocked_s = 0.0
         self._let_time_pass(step_s)
+        self._look(step_s)
         sensitivity = self.sensitivity
         motion = _classify(score, sensitivity)
         self._note_motion(motion, step_s)
@@ -109,6 +123,19 @@ class PresenceTracker:
         confirmed = self._gather_evidence(_classify(score, self._settings.trigger_sensitivity), step_s)
         self._decide(confirmed)
         return self._state(score.time_s, motion, sensitivity, self._explain(motion, score, sensitivity))
+
+    def pause(self, time_s: float, look_in_s: float = 0.0) -> TrackerState:
+        """A moment in which nobody looks, on purpose; `look_in_s` seconds later somebody will.
+
+        Whoever is known to be here is not looked for all the time. Time goes on, so "nobody has moved
+        for 5 minutes" means five minutes; but nobody ends being here unseen: after a silence presence
+        ends only when somebody has looked again for the off latency, `LOOKED_S` at most.
+        """
+        step_s = self._step(time_s)
+        self._let_time_pass(step_s)
+        self._lose_sight(step_s)
+        self._memory.looked_s = 0.0
+        return self._state(time_s, "none", self.sensitivity, self._explain_silence(look_in_s))
 
     @property
     def sensitivity(self) -> float:
@@ -152,23 +179,31 @@ class PresenceTracker:
 
     def _stand_still(self, score: MotionScore, step_s: float) -> TrackerState:
         """Nothing to decide from: neither "nobody" grows old nor does presence run out."""
+        self._lose_sight(step_s)
+        reason = f"unavailable: {_fault_in_words(score.fault & BLOCKING_FAULTS)}"
+        return self._state(score.time_s, "none", self.sensitivity, reason, available=False)
+
+    def _lose_sight(self, step_s: float) -> None:
+        """Half-gathered evidence outlives a short outage only."""
         memory = self._memory
         memory.blocked_s += step_s
         memory.run_s = 0.0
         if memory.blocked_s > EVIDENCE_OUTLIVES_S:
             memory.evidence_major_s = memory.evidence_minor_s = 0.0
             _close_question(memory)
-        reason = f"unavailable: {_fault_in_words(score.fault & BLOCKING_FAULTS)}"
-        return self._state(score.time_s, "none", self.sensitivity, reason, available=False)
 
     def _let_time_pass(self, step_s: float) -> None:
         memory = self._memory
-        memory.blocked_s = 0.0
         memory.observed_s += step_s
         memory.since_motion_s = _later(memory.since_motion_s, step_s)
         memory.since_major_s = _later(memory.since_major_s, step_s)
         memory.since_confirmed_s = _later(memory.since_confirmed_s, step_s)
         memory.since_lasting_s = _later(memory.since_lasting_s, step_s)
+
+    def _look(self, step_s: float) -> None:
+        memory = self._memory
+        memory.looked_s = _later(memory.looked_s, step_s)
+        memory.unmoved_s += step_s
 
     def _note_motion(self, motion: Motion, step_s: float) -> None:
         memory = self._memory
@@ -184,6 +219,7 @@ class PresenceTracker:
         memory = self._memory
         if motion != "none" and _reached(memory.run_s, LASTS_S):
             memory.since_lasting_s, memory.stays, memory.stays_asked = 0.0, 0.0, 0
+            memory.unmoved_s = 0.0
             return
         asked = memory.since_lasting_s is not None and memory.since_lasting_s < STAYS_ASKED_S
         if motion == "none" and asked and math.isfinite(score_stays):
@@ -211,18 +247,44 @@ class PresenceTracker:
             memory.presence = True
             memory.since_confirmed_s = 0.0
         elif memory.presence and self._silent_long_enough() and not (self._settled() or self._held()):
-            memory.presence = False
+            memory.presence = not self._looked_long_enough()
 
     def _silent_long_enough(self) -> bool:
         since_motion_s = self._memory.since_motion_s
         return since_motion_s is None or _reached(since_motion_s, self._settings.off_latency_s)
+
+    def _looked_long_enough(self) -> bool:
+        looked_s = self._memory.looked_s
+        return looked_s is None or _reached(looked_s, min(self._settings.off_latency_s, LOOKED_S))
 
     def _settled(self) -> bool:
         """Whoever moved last seems to have stayed; flickers since then neither say so nor count."""
         memory = self._memory
         if memory.since_lasting_s is None or memory.stays < STAYS:
             return False
+        if self._may_have_left_unseen:
+            return not _reached(memory.unmoved_s, self._patience_s)
         return not _reached(memory.since_lasting_s, self._settings.settled_off_latency_s)
+
+    @property
+    def _may_have_left_unseen(self) -> bool:
+        """There was a silence on purpose since somebody last moved."""
+        looked_s, since_lasting_s = self._memory.looked_s, self._memory.since_lasting_s
+        return looked_s is not None and (since_lasting_s is None or looked_s < since_lasting_s)
+
+    @property
+    def _patience_s(self) -> float:
+        return PATIENCE * self._settings.settled_off_latency_s
+
+    @property
+    def _doubt(self) -> float:
+        """How far it is to the moment from which on nobody is here, if nobody moves."""
+        memory = self._memory
+        if not memory.presence or (memory.stays_asked and memory.stays < STAYS):
+            return 1.0
+        if memory.stays_asked:
+            return min(1.0, memory.unmoved_s / self._patience_s)
+        return min(1.0, (memory.since_motion_s or 0.0) / self._settings.off_latency_s)
 
     def _held(self) -> bool:
         since_confirmed_s = self._memory.since_confirmed_s
@@ -243,10 +305,16 @@ class PresenceTracker:
         last = f"{memory.last_motion} motion {memory.since_motion_s or 0.0:.0f} s ago"
         if self._silent_long_enough() and self._settled():
             return f"held: {last}, whoever it was seems to have stayed"
-        if self._silent_long_enough():
+        if self._silent_long_enough() and self._held():
             return f"held: {last}, presence lasts at least {settings.hold_s:g} s"
+        if self._silent_long_enough():
+            return f"held: {last}, looked for again for {self._memory.looked_s or 0.0:.0f} s"
         name = "trigger" if sensitivity == settings.trigger_sensitivity else "sustain"
         return f"held: {last}, {name} sensitivity {sensitivity:.2f}"
+
+    def _explain_silence(self, look_in_s: float) -> str:
+        why = "somebody is known to be here" if self._memory.presence else "nobody has been here for a while"
+        return f"silent: {why}; looks again " + (f"in {look_in_s:.0f} s" if look_in_s >= 0.5 else "now")
 
     def _state(
         self, time_s: float, motion: Motion, sensitivity: float, reason: str, available: bool = True
@@ -261,6 +329,7 @@ class PresenceTracker:
             seconds_since_major=memory.since_major_s,
             seconds_since_motion=memory.since_motion_s,
             reason=reason,
+            doubt=self._doubt,
         )
 
 

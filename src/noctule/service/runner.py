@@ -2,26 +2,33 @@
 
 A worker thread owns the sound card and the pipeline and gives each record to the sink at once. The
 calling thread only watches: when no record came for a while, whatever the reason (the card is lost, a
-driver hangs, a probe is under way), it says so in records of its own.
+driver hangs, a probe is under way, it is muted), it says so in records of its own.
+
+Where the settings ask for it, the tone rests while it is known who is here (`noctule.emit.gate`): the stream
+goes on, what is heard meanwhile is not looked at, and the worker gives records that say so.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from noctule.audio.devices import rate_fix
 from noctule.audio.duplex import DeviceLost, DuplexStream
-from noctule.core.frames import AudioBlock, Decision, Fault, Float32Array
+from noctule.core.errors import NoctuleError
+from noctule.core.frames import BLOCKING_FAULTS, AudioBlock, Decision, Fault, Float32Array
 from noctule.core.settings import Settings
+from noctule.emit import EmissionGate
 from noctule.service.emission import Emission
 from noctule.service.rhythm import FrameRhythm
 
-Sink = Callable[[Mapping[str, object]], None]
+Sink = Callable[[Mapping[str, object]], object]
 Say = Callable[[str], None]
 PlayAndRecord = Callable[[Float32Array], Float32Array]
 
@@ -30,6 +37,9 @@ IDLE_RECORD_S = 0.04
 
 #: A carrier that has not come back for so long will not come by itself: find out why.
 MISSING_FOR_S = 3.0
+
+#: Blocks come in bundles of a hop, and a command waits for the next one: the tone may be later by so much.
+BACK_MARGIN_S = 0.1
 
 #: A probe that is under way when the sensor is stopped is let finish, so long at most.
 END_TIMEOUT_S = 8.0
@@ -44,6 +54,14 @@ class Pipeline(Protocol):
 
     def unavailable(self, time_s: float, fault: Fault) -> Decision: ...
 
+    def paused(self, time_s: float, look_in_s: float = 0.0) -> Decision: ...
+
+    def resume(self) -> None: ...
+
+    def snapshot(self) -> dict[str, Any]: ...
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None: ...
+
 
 class Probe(Protocol):
     """What the runner needs of `noctule.calibrate.probe.BandwidthProbe`."""
@@ -51,11 +69,22 @@ class Probe(Protocol):
     @property
     def true_bandwidth_hz(self) -> float: ...
 
-    def choose_carrier(self) -> float: ...
 
-    def summary(self) -> str: ...
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """What to play where the settings say `auto`.
+
+    words : why, for people. drifted : told of each decision, says why to look for another; None: nobody does.
+    """
+
+    carrier_hz: float
+    level_dbfs: float
+    words: str
+    drifted: Callable[[Decision], str | None] | None = None
 
 
+#: The tone for an open card; True: whatever was known before, look anew.
+FindTone = Callable[[DuplexStream, bool], Tone]
 #: (carrier_hz, sample_rate_hz, channels)
 MakePipeline = Callable[[float, float, int], Pipeline]
 #: (play_and_record, sample_rate_hz, level_dbfs)
@@ -67,8 +96,14 @@ class State(Enum):
 
     STARTING = "starting"
     SENSING = "sensing"
+    SILENT = "silent"
     PROBING = "probing"
     LOST = "lost"
+    MUTED = "muted"
+
+
+#: Why there is no record, where it is not that the device is lost.
+_WHY_IDLE = {State.PROBING: Fault.CARRIER_MISSING, State.MUTED: Fault.MUTED}
 
 
 class LiveSensor:
@@ -78,7 +113,8 @@ class LiveSensor:
     ----------
     settings : all of them.
     make_pipeline : a fresh pipeline for a carrier, rate and number of microphones.
-    run_probe : finds out what comes back through the card.
+    find_tone : carrier and level, where the settings leave them open.
+    run_probe : finds out what comes back through the card, where the tone does not.
     say, warn : a line for people.
     stream : the sound card; None opens the real one.
     monotonic : clock in seconds of the watch over the worker.
@@ -89,6 +125,7 @@ class LiveSensor:
         settings: Settings,
         *,
         make_pipeline: MakePipeline,
+        find_tone: FindTone,
         run_probe: RunProbe,
         say: Say,
         warn: Say,
@@ -97,18 +134,22 @@ class LiveSensor:
     ) -> None:
         self._settings = settings
         self._make_pipeline = make_pipeline
-        self._run_probe = run_probe
+        self._find_tone, self._run_probe = find_tone, run_probe
+        self._tone: Tone | None = None
         self._say, self._warn = say, warn
         self._stream = stream or DuplexStream(settings.audio)
         self._monotonic = monotonic
         self._stop = threading.Event()
         self._ended = threading.Event()
+        self._muted = False
+        self._give_up = threading.Event()  # nobody waits for a lost device: it is over, or muted
         self._turn = threading.Lock()  # pipeline and sink serve one thread at a time
         self._sink: Sink = lambda record: None
         self._seconds: float | None = None
         self._pipeline: Pipeline | None = None
         self._emission: Emission | None = None
-        self._channels = 0
+        self._gate = EmissionGate(settings.gate) if settings.gate.enabled else None
+        self._made_for: tuple[float, float, int] | None = None
         self._failure: BaseException | None = None
         self._missing_since_s: float | None = None
         self._carrier_settled = False  # it came back once, or we know why it does not
@@ -119,6 +160,19 @@ class LiveSensor:
     def stop(self) -> None:
         """Fade out and end; safe in a signal handler."""
         self._stop.set()
+
+    def mute(self, on: bool) -> None:
+        """Neither sound nor listen from now on, or do both again; any thread may, also a signal handler.
+
+        Muted, the sound card is closed. Records go on and say `muted`; before the card was opened for the
+        first time there are none.
+        """
+        self._muted = on
+
+    @property
+    def muted(self) -> bool:
+        """What was asked for last."""
+        return self._muted
 
     def run(self, sink: Sink, seconds: float | None = None) -> None:
         """Sense until `stop`, or for `seconds` of stream time; every record goes to `sink`.
@@ -136,16 +190,21 @@ class LiveSensor:
             while not self._ended.wait(IDLE_RECORD_S if self._idle else 0.25):
                 if self._over(self._stream.now_s):
                     break
+                if self._muted:
+                    self._give_up.set()
+                else:
+                    self._give_up.clear()
                 self.watch()
         finally:
             self._stop.set()
+            self._give_up.set()
             self._ended.wait(END_TIMEOUT_S)
         if self._failure is not None:
             raise self._failure
 
     @property
     def _idle(self) -> bool:
-        return self.state in (State.LOST, State.PROBING)
+        return self.state in (State.LOST, State.PROBING, State.MUTED, State.STARTING)
 
     def _over(self, time_s: float) -> bool:
         return self._stop.is_set() or (self._seconds is not None and time_s >= self._seconds)
@@ -153,22 +212,32 @@ class LiveSensor:
     def watch(self) -> None:
         """Give a record without a decision where none can be had. Called every now and then."""
         quiet_s = self._monotonic() - self._last_record_s
-        stale = self.state is State.SENSING and quiet_s > self._settings.audio.lost_after_s
+        stale = self.state in (State.SENSING, State.SILENT) and quiet_s > self._settings.audio.lost_after_s
         if self._pipeline is None or not (self._idle or stale):
             return
-        fault = Fault.CARRIER_MISSING if self.state is State.PROBING else Fault.DEVICE_LOST
+        time_s = max(self._stream.now_s, self._last_time_s + 1e-3)
         with self._turn:
-            self._give(self._pipeline.unavailable(max(self._stream.now_s, self._last_time_s + 1e-3), fault))
+            if self.state is State.STARTING:  # again: unmuted, and not yet looking
+                self._give(self._pipeline.paused(time_s))
+            else:
+                fault = _WHY_IDLE.get(self.state, Fault.DEVICE_LOST)
+                self._give(self._pipeline.unavailable(time_s, fault))
 
     # The rest runs in the worker.
 
     def _work(self) -> None:
         try:
+            self._wait_while_muted()
+            if self._muted:
+                return
             self._stream.open()
             self._begin()
             while not self._over(self._stream.now_s):
                 try:
-                    self._sense()
+                    if self._muted:
+                        self._stay_muted()
+                    else:
+                        self._sense()
                 except DeviceLost as lost:
                     if self._pipeline is None:  # it never worked: the start failed
                         raise
@@ -177,15 +246,26 @@ class LiveSensor:
             self._failure = error
         finally:
             self._stream.close()
+            self._say_what_was_saved()
             self._ended.set()
 
     def _begin(self) -> None:
         """Choose what to play, now that the rate is known."""
         stream = self._stream
         self._say(f"listening to {stream.format.input_identity}, playing on {stream.format.output_identity}")
-        wanted_hz = self._settings.emit.carrier_hz
-        carrier_hz = self._choose_carrier() if wanted_hz == "auto" else wanted_hz
-        self._emission = Emission(self._settings.emit, carrier_hz, stream.sample_rate_hz)
+        self._prepare(again=False)
+
+    def _prepare(self, again: bool) -> None:
+        """What to play; `again`: what was found before holds no more."""
+        emit = self._settings.emit
+        carrier_hz = emit.carrier_hz
+        if carrier_hz == "auto":
+            self._tone = self._find_tone(self._stream, again)
+            self._carrier_settled = True
+            self._say(self._tone.words)
+            carrier_hz = self._tone.carrier_hz
+            emit = emit.model_copy(update={"level_dbfs": self._tone.level_dbfs})
+        self._emission = Emission(emit, carrier_hz, self._stream.sample_rate_hz)
         if self._emission.level.reason:
             self._warn(f"the level is {self._emission.level.reason}")
 
@@ -194,21 +274,25 @@ class LiveSensor:
         level_dbfs = min(emit.level_dbfs, emit.ceiling_dbfs)
         return self._run_probe(self._stream.play_and_record, self._stream.sample_rate_hz, level_dbfs)
 
-    def _choose_carrier(self) -> float:
-        self._say("looking for a carrier")
-        found = self._probe()
-        carrier_hz = found.choose_carrier()
-        self._carrier_settled = True
-        self._say(f"{found.summary()}\ncarrier {carrier_hz:g} Hz")
-        return carrier_hz
-
     def _sense(self) -> None:
-        """Start the tone and decide until it is over, or the carrier calls for a probe."""
+        """Start the tone and decide until it is over, or muted, or the carrier calls for a probe."""
         assert self._emission is not None
         self._emission.start(self._stream)
         pipeline = self._fresh_pipeline()
         if self.state is State.LOST:
             self._say("the device is back")
+        if self._gate is not None:
+            self._gate.restart()
+        self._look(pipeline)
+        while self.state is State.SILENT and self._keep_silent(pipeline):
+            pipeline.resume()
+            self._look(pipeline, again=True)
+
+    def _look(self, pipeline: Pipeline, again: bool = False) -> None:
+        """Decide until the gate asks for a silence, which is then the state, or something else is to be done.
+
+        After a silence (`again`) records go on until the first window is full.
+        """
         self._last_record_s = self._monotonic()
         self.state = State.SENSING
         rhythm = FrameRhythm(self._stream)
@@ -219,21 +303,116 @@ class LiveSensor:
                     self._give(decision)
                     self._look_for_carrier(decision)
             rhythm.follow(block, decisions)
-            if self._over(block.first_sample / block.sample_rate_hz):
+            again = again and not decisions
+            if again:
+                self._pause(pipeline, block)
+            if self._ends_with(block):
                 return
             if self._carrier_stays_away:
                 self._explain_missing_carrier()
                 return
+            if self._drifted(decisions):
+                return
+            if not self._emission_goes_on(decisions):
+                self.state = State.SILENT
+                return
+
+    def _drifted(self, decisions: Sequence[Decision]) -> bool:
+        """Look for another tone where this one is not what it was; if that fails, it stays."""
+        watch = self._tone.drifted if self._tone is not None else None
+        reason = next((why for one in decisions if (why := watch(one))), None) if watch else None
+        if reason is None:
+            return False
+        assert self._emission is not None
+        self._say(f"{reason}: calibrating anew")
+        self.state = State.PROBING
+        self._emission.silence(self._stream)
+        try:
+            self._prepare(again=True)
+        except NoctuleError as error:
+            self._warn(f"{error}; going on as before")
+        return True
+
+    def _ends_with(self, block: AudioBlock) -> bool:
+        return self._muted or self._over(_start_s(block))
+
+    def _emission_goes_on(self, decisions: Sequence[Decision]) -> bool:
+        gate = self._gate
+        if gate is None:
+            return True
+        for one in decisions:
+            if one.fault & BLOCKING_FAULTS:  # nothing was seen
+                gate.wait(one.time_s)
+            else:
+                gate.see(one.time_s, presence=one.presence, motion=one.motion, doubt=one.doubt)
+        return gate.emit
+
+    def _keep_silent(self, pipeline: Pipeline) -> bool:
+        """Let the tone rest until the gate asks for a look; True when it is back in the microphones.
+
+        False where something else is to be done.
+        """
+        assert self._emission is not None
+        assert self._gate is not None
+        self._emission.fade_out(self._stream)
+        back_s = float("inf")
+        for block in self._stream.blocks():
+            self._pause(pipeline, block)
+            now_s = _end_s(block)
+            if self._ends_with(block):
+                return False
+            if now_s >= back_s:
+                return True
+            if self._gate.emit and not self._emission.emitting:
+                back_s = now_s + self._emission.fade_in(self._stream) + BACK_MARGIN_S
+        return False
+
+    def _pause(self, pipeline: Pipeline, block: AudioBlock) -> None:
+        """Records for a block that nobody looks at, as many as are due."""
+        assert self._gate is not None
+        end_s = _end_s(block)
+        self._gate.wait(end_s)
+        first_s = max(self._last_time_s + IDLE_RECORD_S, _start_s(block))
+        for k in range(math.floor((end_s - first_s) / IDLE_RECORD_S + 1e-6) + 1):
+            time_s = first_s + k * IDLE_RECORD_S
+            with self._turn:
+                self._give(pipeline.paused(time_s, self._gate.silence_left_s))
+
+    def _say_what_was_saved(self) -> None:
+        if self._gate is not None and self._emission is not None:
+            meter = self._emission.meter
+            self._say(f"the tone sounded {100 * meter.share:.0f} % of the time, {meter.saved_s:.0f} s less")
+
+    def _stay_muted(self) -> None:
+        """Close the card until somebody wants it again."""
+        assert self._emission is not None
+        self.state = State.MUTED
+        self._emission.lost()
+        self._stream.close()
+        self._say("muted: nothing sounds, nothing is heard")
+        self._wait_while_muted()
+        if self._over(self._stream.now_s):
+            return
+        self.state = State.STARTING
+        try:
+            self._stream.open()
+        except NoctuleError as error:
+            raise DeviceLost(str(error)) from None
+
+    def _wait_while_muted(self) -> None:
+        while self._muted and not self._over(self._stream.now_s):
+            self._stop.wait(IDLE_RECORD_S)
 
     def _fresh_pipeline(self) -> Pipeline:
-        """The same one, forgetting the signal but not who is here; a new one where microphones changed."""
+        """The same one, or a new one for other microphones or tones; who is here is not forgotten."""
         assert self._emission is not None
         stream = self._stream
-        if self._pipeline is None or self._channels != stream.channels:
-            self._channels = stream.channels
-            self._pipeline = self._make_pipeline(
-                self._emission.carrier_hz, stream.sample_rate_hz, stream.channels
-            )
+        wanted = self._emission.carrier_hz, stream.sample_rate_hz, stream.channels
+        if self._pipeline is None or self._made_for != wanted:
+            before, self._made_for = self._pipeline, wanted
+            self._pipeline = self._make_pipeline(*wanted)
+            if before is not None:
+                self._pipeline.restore(before.snapshot())
         self._pipeline.reset()
         return self._pipeline
 
@@ -245,6 +424,7 @@ class LiveSensor:
         moment = datetime.fromtimestamp(stream.wall_time_s(decision.time_s), UTC)
         record = decision.as_record()
         record["time"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._emission.meter.note(decision.time_s, self._emission.emitting)
         record.update(self._emission.facts())
         record["xruns"] = stream.xruns
         self._last_record_s = self._monotonic()
@@ -283,7 +463,17 @@ class LiveSensor:
             self._warn(f"{lost}; waiting for the device to come back")
         self.state = State.LOST
         self._emission.lost()
-        self._stream.reopen(self._stop)
+        self._stream.reopen(self._give_up)
+
+
+def _start_s(block: AudioBlock) -> float:
+    """Stream time of the block's first sample."""
+    return block.first_sample / block.sample_rate_hz
+
+
+def _end_s(block: AudioBlock) -> float:
+    """Stream time of the block's end."""
+    return (block.first_sample + len(block.samples)) / block.sample_rate_hz
 
 
 def missing_carrier_verdict(

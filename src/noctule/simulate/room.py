@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from noctule.simulate.air import DB_PER_NEPER, absorption_db_per_m, speed_of_sound_mps
+from noctule.core.air import DB_PER_NEPER, absorption_db_per_m, speed_of_sound_mps
 from noctule.simulate.parts import FloatArray, Part, Vector
 
 Share = Annotated[float, Field(ge=0.0, le=0.99)]

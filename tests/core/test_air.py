@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from noctule.simulate.air import absorption_db_per_m, speed_of_sound_mps
+from noctule.core.air import absorption_db_per_m, speed_of_sound_mps
 
 #: (°C, % humidity), and ISO 9613-1 beyond its range in dB/m for each, by frequency.
 WEATHER = ((15, 50), (20, 20), (20, 40), (20, 60), (25, 50), (30, 40))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from noctule.simulate.parts import FloatArray
+FloatArray = npt.NDArray[np.float64]
 
 DB_PER_NEPER = 20.0 / np.log(10.0)
 _T_REFERENCE_K, _TRIPLE_POINT_K, _P_REFERENCE_KPA = 293.15, 273.16, 101.325

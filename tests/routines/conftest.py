@@ -1,0 +1,146 @@
+"""Real counterparts of actions: an HTTP server, a broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from noctule.routines.settings import MqttBroker
+
+#: Where CI has installed everything, a test that is skipped would hide that it has not.
+REQUIRED = os.environ.get("NOCTULE_REQUIRE_SOUNDSERVERS") == "1"
+
+needs_espeak = pytest.mark.skipif(
+    shutil.which("espeak-ng") is None and not REQUIRED,
+    reason="espeak-ng is not installed: scripts/setup.sh tests",
+)
+
+
+@dataclass
+class Asked:
+    """A request that came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class WebServer:
+    """Answers what `answers` says for a path: status, headers, body; anything else is 404."""
+
+    url: str = ""
+    answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    #: requests for /slow are answered once this is set
+    slow: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, path: str, body: object = b"", status: int = 200, **headers: str) -> None:
+        self.answers[path] = (status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    known = WebServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            known.asked.append(Asked(self.command, self.path, dict(self.headers.items()), body))
+            if self.path == "/slow":
+                known.slow.wait(20)
+            status, headers, answer = known.answers.get(self.path.partition("?")[0], (404, {}, b""))
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(answer))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_POST = do_PUT = do_DELETE = _any  # noqa: N815 - the library's names
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    known.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield known
+    known.slow.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
+class Broker:
+    """mosquitto on a port of its own; can be stopped and started again."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self.settings = MqttBroker(host="127.0.0.1", port=free_port())
+        self._program, self._file = program, folder / "mosquitto.conf"
+        self._file.write_text(f"listener {self.settings.port} 127.0.0.1\nallow_anonymous true\n")
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [self._program, "-v", "-c", str(self._file)], stderr=subprocess.PIPE, text=True
+        )
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if "running" in line:
+                break
+        # it goes on talking, and must not wait for somebody to listen
+        self._listener = threading.Thread(target=self._process.stderr.read)
+        self._listener.start()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._listener.join()
+            assert self._process.stderr is not None
+            self._process.stderr.close()
+            self._process = None
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        (pytest.fail if REQUIRED else pytest.skip)("mosquitto is not installed: scripts/setup.sh tests")
+    one = Broker(program, tmp_path)
+    one.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def program_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Makes a shell script of this name that is found before the real one."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    def make(name: str, text: str) -> Path:
+        file = folder / name
+        file.write_text(f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
+        return file
+
+    return make
