@@ -258,6 +258,19 @@ class PulseAudio(Server):
     def room_options(self) -> list[str]:
         return ["--backend", "sounddevice", "--device", "sim", "--rate", str(self.sample_rate_hz)]
 
+    def cancel_echoes(self) -> str:
+        """Put PulseAudio's canceller (Speex) before the card, at 48 kHz; gives the device behind it."""
+        asoundrc = self.folder / ".asoundrc"
+        asoundrc.write_text(
+            asoundrc.read_text()
+            + 'pcm.cancelled { type asym playback.pcm { type pulse device "ecout" } '
+            + 'capture.pcm { type pulse device "ecin" } hint { show on description "cancelled" } }\n'
+        )
+        module = "module-echo-cancel source_master=mics sink_master=tx source_name=ecin sink_name=ecout"
+        command = ["pactl", "load-module", *module.split(), "rate=48000", "aec_method=speex"]
+        subprocess.run(command, env=self.environment, check=True, capture_output=True)
+        return "cancelled"
+
 
 class Jack(Server):
     """The dummy driver, synchronous: a late client delays the cycle and loses nothing.

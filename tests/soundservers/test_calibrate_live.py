@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -51,23 +50,11 @@ def test_a_failure_is_one_line_and_the_last_good_calibration_stays(
 ) -> None:
     """First a room, then PulseAudio's echo canceller before it, then no room at all."""
     assert isinstance(pulseaudio_96k, PulseAudio)
-    asoundrc = pulseaudio_96k.folder / ".asoundrc"
-    asoundrc.write_text(
-        asoundrc.read_text()
-        + 'pcm.cancelled { type asym playback.pcm { type pulse device "ecout" } '
-        + 'capture.pcm { type pulse device "ecin" } hint { show on description "cancelled" } }\n'
-    )
-    module = "module-echo-cancel source_master=mics sink_master=tx source_name=ecin sink_name=ecout"
     with pulseaudio_96k.room():
         assert calibrate(pulseaudio_96k, tmp_path)[0] == 0
         (good,) = kept(tmp_path)
-        subprocess.run(
-            ["pactl", "load-module", *module.split(), "rate=48000", "aec_method=speex"],
-            env=pulseaudio_96k.environment,
-            check=True,
-            capture_output=True,
-        )
-        status, _, complaints = calibrate(pulseaudio_96k, tmp_path, 48_000, device="cancelled")
+        device = pulseaudio_96k.cancel_echoes()
+        status, _, complaints = calibrate(pulseaudio_96k, tmp_path, 48_000, device=device)
         assert status == 2
         assert len(complaints) == 1, complaints
     status, _, complaints = calibrate(pulseaudio_96k, tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import Any
 
 import pytest
@@ -52,20 +51,8 @@ def test_pipewire_that_resamples_is_found_out_and_the_setting_is_named(pipewire_
 def test_a_real_echo_canceller_is_refused(pulseaudio_96k: Server) -> None:
     """PulseAudio's, with Speex: it takes the tone away, and is told apart from a path that works."""
     assert isinstance(pulseaudio_96k, PulseAudio)
-    asoundrc = pulseaudio_96k.folder / ".asoundrc"
-    asoundrc.write_text(
-        asoundrc.read_text()
-        + 'pcm.cancelled { type asym playback.pcm { type pulse device "ecout" } '
-        + 'capture.pcm { type pulse device "ecin" } hint { show on description "cancelled" } }\n'
-    )
-    module = "module-echo-cancel source_master=mics sink_master=tx source_name=ecin sink_name=ecout"
     with pulseaudio_96k.room():
-        subprocess.run(
-            ["pactl", "load-module", *module.split(), "rate=48000", "aec_method=speex"],
-            env=pulseaudio_96k.environment,
-            check=True,
-            capture_output=True,
-        )
-        status, record = diagnose(pulseaudio_96k, 48_000, device="cancelled")
+        device = pulseaudio_96k.cancel_echoes()
+        status, record = diagnose(pulseaudio_96k, 48_000, device=device)
     assert status == 2, record
     assert not record["sensing_possible"]

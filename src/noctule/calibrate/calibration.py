@@ -51,8 +51,8 @@ STEPS: tuple[tuple[str, str, float], ...] = (
 PROOF_S, MOST_PROOFS = 4.0, 4
 #: Somebody moves where more than this share of the frames says so, at this score of the model-free detector.
 MOVES_SHARE, MOVES_SCORE = 0.1, 0.5
-#: The tone must come back as loud as the sweep told, within this.
-LOST_DB = 8.0
+#: So much weaker than the sweep told, echoes cancel the tone here; so much, it is gone.
+WEAK_DB, GONE_DB = 8.0, 24.0
 #: Another emitter is a line so far over the noise all the time, so far from the carrier at least.
 FOREIGN_DB, FOREIGN_FROM_MPS = 6.0, 0.3
 #: Another emitter on our carrier: another carrier, at most so often.
@@ -194,7 +194,7 @@ def calibrate(
             wait(0.5 + 4.0 * random.random())  # who looks at the same time does not go on at the same time
             continue
         break
-    _check(card, survey, proof, reach, carrier_hz, level.level_dbfs, say)
+    _check(card, survey, proof, carrier_hz, level.level_dbfs, say)
     skirt_db = proof.skirt_dbc + (proof.carrier_level_dbfs - level.level_dbfs - reach.at_1_m_db)
     # a converter without dither is quieter in silence than it is under a tone
     noise_dbfs = max(reach.noise_dbfs, proof.carrier_level_dbfs - proof.carrier_snr_db)
@@ -388,7 +388,6 @@ def _check(
     card: Card,
     survey: Survey,
     proof: Proof,
-    reach: Reach,
     carrier_hz: float,
     level_dbfs: float,
     say: Say,
@@ -397,13 +396,10 @@ def _check(
     heard = survey.microphones
     direct_db = np.interp(carrier_hz, survey.hz, survey.direct_db[:, heard].max(1))
     room_db = np.interp(carrier_hz, survey.hz, survey.room_db[:, heard].max(1))
-    expected_dbfs = level_dbfs + max(float(direct_db), float(room_db))
-    if proof.heard and proof.carrier_level_dbfs >= expected_dbfs - 3.0 * LOST_DB:
-        if proof.carrier_level_dbfs < expected_dbfs - LOST_DB:
-            say(
-                f"the tone comes back {expected_dbfs - proof.carrier_level_dbfs:.0f} dB weaker than the "
-                "sweep told: echoes cancel it here"
-            )
+    weaker_db = level_dbfs + max(float(direct_db), float(room_db)) - proof.carrier_level_dbfs
+    if proof.heard and weaker_db <= GONE_DB:
+        if weaker_db > WEAK_DB:
+            say(f"the tone comes back {weaker_db:.0f} dB weaker than the sweep told: echoes cancel it here")
         return
     _name_gain(card, survey, level_dbfs, say)
     raise NoctuleError(

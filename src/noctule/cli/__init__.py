@@ -33,7 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
     from noctule.cli import commands
     from noctule.cli._output import OutputClosedError
 
-    commands.register(app)
+    if not app.registered_commands:  # once, however often this is called in one process
+        commands.register(app)
     try:
         app(args=arguments)
     except NoctuleError as error:
