@@ -102,7 +102,7 @@ def test_a_room_of_ones_own_has_no_tour(demo: Command, tmp_path: Path) -> None:
 def test_records_are_appended(demo: Command, tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     path.write_text('{"t": 0}\n')
-    assert demo("--quiet", "--seconds", 1.5, "--jsonl", path).returncode == 0
+    assert demo("--quiet", "--seconds", 2.5, "--jsonl", path).returncode == 0
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines[0] == {"t": 0}
     assert len(lines) > 5
