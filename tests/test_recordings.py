@@ -28,6 +28,7 @@ from noctule.core.frames import (
 )
 from noctule.core.settings import FeatureSettings, Settings
 from noctule.dsp.carrier import find_carrier
+from noctule.dsp.distortion import DistortionCanceller
 from noctule.dsp.features import FeatureExtractor
 from noctule.dsp.floor import FloorShape
 from noctule.model.runtime import NetworkDetector
@@ -250,19 +251,34 @@ def test_speech_beside_the_carrier_is_not_motion(shared_data: Path, detector: st
 # -- what is no recording of a tone, seen by the network as if it were
 
 
+def _fresh_db(power: Float32Array, hop_s: float) -> Float32Array:
+    """Power over what goes on, of one microphone; phases are drawn, for nobody wrote them down."""
+    half = power.shape[1] // 2
+    canceller = DistortionCanceller(channels=1, fft_size=2 * half + 2, pairs=half, hop_s=hop_s)
+    turns = np.random.default_rng(6).uniform(size=power.shape)
+    rows = []
+    for row in np.sqrt(power) * np.exp(2j * np.pi * turns):
+        spectrum = np.zeros((1, 2 * half + 2), np.complex64)
+        spectrum[0, 1 : half + 1], spectrum[0, -half:] = row[half + 1 :], row[:half]
+        canceller.update(spectrum, np.ones(1, np.complex64), [1.0], [True])
+        rows.append(np.concatenate([canceller.fresh[-half:], [1.0], canceller.fresh[1 : half + 1]]))
+    return np.asarray(10.0 * np.log10(np.maximum(rows, 10.0**-1.6)), np.float32)
+
+
 def _magnitude_features(magnitudes: Float32Array, velocity_mps: Float32Array, hop_s: float) -> FeatureBlock:
     """Features of FFT magnitudes `(frames, bins)`, as far as those go: no phase, no clutter taken out."""
     grid = np.linspace(-6.0, 6.0, 241, dtype=np.float32)
     power = magnitudes.astype(np.float64) ** 2
     noise = np.median(power[:, [0, 1, 2, -3, -2, -1]])
     shape = FloorShape(hop_s, grid)
-    rows = [shape.refer(np.interp(grid, velocity_mps, row).astype(np.float32)) for row in power / noise]
+    on_grid = np.array([np.interp(grid, velocity_mps, row) for row in power / noise], np.float32)
+    rows = [shape.refer(row) for row in on_grid]
     count = len(rows)
     return FeatureBlock(
         time_s=np.arange(count, dtype=np.float64) * hop_s,
         log_power_db=np.array(rows),
         clean_power_db=np.array(rows),
-        fresh_power_db=np.array(rows),
+        fresh_power_db=_fresh_db(on_grid, hop_s),
         velocity_mps=grid,
         valid_bins=(grid >= velocity_mps[0]) & (grid <= velocity_mps[-1]),
         broadband_db=np.zeros(count, np.float32),
