@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from noctule.calibrate.calibration import Calibration
 from noctule.core.frames import BLOCKING_FAULTS, NO_CARRIER_DBFS, Decision, Fault
 
@@ -15,6 +17,15 @@ NOT_AGAIN_S = 1800.0
 _MAX_STEP_S = 1.0
 
 
+@dataclass(slots=True)
+class _Lasted:
+    """For how long each has been so without a break, s."""
+
+    level_s: float = 0.0
+    snr_s: float = 0.0
+    foreign_s: float = 0.0
+
+
 class DriftWatch:
     """Says why to calibrate again, at most every `NOT_AGAIN_S`. Its clock is that of the decisions.
 
@@ -25,7 +36,7 @@ class DriftWatch:
         self._calibration = calibration
         self._time_s: float | None = None
         self._since_s = 0.0
-        self._lasted: dict[str, float] = {}
+        self._lasted = _Lasted()
 
     def update(self, decision: Decision) -> str | None:
         """Take one frame; a reason in words, or None."""
@@ -37,20 +48,19 @@ class DriftWatch:
         known = self._calibration
         away_db = decision.carrier_level_dbfs - known.carrier_level_dbfs
         lost_db = known.carrier_snr_db - decision.carrier_snr_db
-        found = {
-            f"the tone comes back {abs(away_db):.0f} dB {'louder' if away_db > 0 else 'weaker'} now": (
-                "level", abs(away_db) > LEVEL_DB, LASTS_S,
-            ),
-            f"the carrier stands {lost_db:.0f} dB less over the noise than it did": (
-                "snr", lost_db > SNR_DB, LASTS_S,
-            ),
-            "another emitter is on our carrier": (
-                "foreign", bool(decision.fault & Fault.INTERFERENCE), FOREIGN_S,
-            ),
-        }  # fmt: skip
-        for reason, (name, true, lasts_s) in found.items():
-            self._lasted[name] = self._lasted.get(name, 0.0) + step_s if true else 0.0
-            if self._lasted[name] >= lasts_s and self._since_s >= NOT_AGAIN_S:
-                self._since_s, self._lasted = 0.0, {}
-                return reason
-        return None
+        lasted = self._lasted
+        lasted.level_s = lasted.level_s + step_s if abs(away_db) > LEVEL_DB else 0.0
+        lasted.snr_s = lasted.snr_s + step_s if lost_db > SNR_DB else 0.0
+        lasted.foreign_s = lasted.foreign_s + step_s if decision.fault & Fault.INTERFERENCE else 0.0
+        if self._since_s < NOT_AGAIN_S:
+            return None
+        if lasted.level_s >= LASTS_S:
+            reason = f"the tone comes back {abs(away_db):.0f} dB {'louder' if away_db > 0 else 'weaker'} now"
+        elif lasted.snr_s >= LASTS_S:
+            reason = f"the carrier stands {lost_db:.0f} dB less over the noise than it did"
+        elif lasted.foreign_s >= FOREIGN_S:
+            reason = "another emitter is on our carrier"
+        else:
+            return None
+        self._since_s, self._lasted = 0.0, _Lasted()
+        return reason

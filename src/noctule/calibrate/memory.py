@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from pydantic import ValidationError
 
 from noctule.calibrate.calibration import Calibration
 from noctule.core.errors import NoctuleError
+from noctule.core.files import written_whole
 from noctule.core.paths import state_folder
 
 
@@ -31,17 +30,11 @@ def save(calibration: Calibration, folder: Path | None = None) -> Path:
         It cannot be written; the last good one is still there.
     """
     path = place_of((calibration.input, calibration.output), calibration.sample_rate_hz, folder)
-    part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(calibration.model_dump_json(indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        with written_whole(path) as file:
+            file.write(calibration.model_dump_json(indent=1).encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         raise NoctuleError(f"{path}: cannot be written: {error.strerror}") from None
     return path
 

@@ -90,7 +90,7 @@ class GateSettings(_Section):
         8.0,
         ge=1.0,
         le=300.0,
-        description="no silence grows beyond this; 9 s emit 2 % less, miss twice as many",
+        description="no silence grows beyond this; longer ones emit less and miss more of who leaves",
     )
     doubt: float = Field(
         0.3,

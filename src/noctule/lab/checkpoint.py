@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from noctule.core.errors import NoctuleError
+from noctule.core.files import written_whole
 
 #: Everything needed to go on, and the best weights so far with what they reached.
 LATEST, BEST, METRICS = "checkpoint.pt", "best.pt", "metrics.jsonl"
@@ -19,13 +19,9 @@ LATEST, BEST, METRICS = "checkpoint.pt", "best.pt", "metrics.jsonl"
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Under another name until it is whole and on the disk."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("wb") as file:
+        with written_whole(path) as file:
             torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
     except OSError as error:
         raise NoctuleError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -52,6 +48,5 @@ def load(path: Path) -> dict[str, Any]:
 
 def write_metrics(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """One JSON object an epoch, written anew each time: a resumed run repeats no line."""
-    part = folder / f"{METRICS}.part"
-    part.write_text("".join(json.dumps(one) + "\n" for one in history), encoding="utf-8")
-    os.replace(part, folder / METRICS)
+    with written_whole(folder / METRICS) as file:
+        file.write("".join(json.dumps(one) + "\n" for one in history).encode())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noctule.core.errors import NoctuleError
+from noctule.core.files import written_whole
 from noctule.core.frames import Float32Array
 from noctule.core.power import decode_power
 
@@ -109,17 +109,12 @@ def join(parts: Sequence[Shard]) -> Shard:
 
 def write_shard(path: Path, shard: Shard) -> None:
     """Under another name until it is whole: half a shard must not pass for one. Equal shards, equal bytes."""
-    part = path.with_name(f"{path.name}.part")
     arrays: dict[str, Any] = {name: np.asarray(getattr(shard, name), kind) for name, kind in _KINDS.items()}
     arrays |= {"scenes": np.array(_text(shard.scenes)), "failed": np.array(_text(shard.failed))}
     try:
-        with part.open("wb") as file:
+        with written_whole(path) as file:
             np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise NoctuleError(f"{path}: cannot be written: {error.strerror}") from None
 
 
@@ -234,9 +229,8 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     path = folder / MANIFEST
-    part = path.with_name(f"{MANIFEST}.part")
     try:
-        part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        with written_whole(path) as file:
+            file.write((json.dumps(manifest, indent=1) + "\n").encode())
     except OSError as error:
         raise NoctuleError(f"{path}: cannot be written: {error.strerror}") from None

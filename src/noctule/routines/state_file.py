@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from noctule.core.errors import NoctuleError
+from noctule.core.files import written_whole
 
 
 class StateFile:
@@ -50,10 +50,6 @@ class StateFile:
         if news == self._written:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_name(self._path.name + ".new")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(snapshot, file)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut may leave an empty file under the good name
-        draft.replace(self._path)
+        with written_whole(self._path) as file:
+            file.write(json.dumps(snapshot).encode())
         self._written = news

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import zipfile
 import zlib
 from collections import deque
@@ -22,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noctule.core.errors import NoctuleError
+from noctule.core.files import written_whole
 from noctule.core.frames import BasebandBlock, FeatureBlock
 from noctule.core.power import encode_power
 from noctule.core.settings import StoreSettings
@@ -237,10 +237,8 @@ def _write_features(path: Path, due: _Due) -> None:
     }
     arrays |= {name: _joined(due.features, name) for name in (*_BESIDE, "time_s", "faults")}
     arrays |= {"velocity_mps": first.velocity_mps, "valid_bins": first.valid_bins}
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
+    with written_whole(path) as file:
         np.savez_compressed(file, **arrays, about=np.array(json.dumps(about)))
-    os.replace(part, path)
 
 
 def _joined(blocks: list[FeatureBlock], name: str) -> npt.NDArray[Any]:

@@ -50,7 +50,7 @@ class StillRoom:
     def _response(self) -> ComplexArray:
         """(frequencies, microphones) full scales heard for full scale played, complex."""
         scene, unit = self.scene, self.scene.unit
-        out = np.empty((len(self.hz), self._paths(self.hz[0]).length_m.shape[1]), np.complex128)
+        out = np.empty((len(self.hz), len(scene.device.transducers(self.hz[0]).microphones_m)), np.complex128)
         edges = np.arange(self.hz[0], self.hz[-1] + BEAM_STEP_HZ, BEAM_STEP_HZ)
         for low, high in pairwise(edges):
             here = (self.hz >= low) & (self.hz < high) if high < edges[-1] else self.hz >= low
