@@ -73,7 +73,8 @@ _LOADING = 0.3
 _DEEPEST = 1e-6
 #: So many pairs are decomposed side by side, as lanes of vectors: 125 in eight turns are 16 at most.
 _LANES = 16
-_FASTMATH = {"contract", "reassoc", "nsz"}
+#: Not `reassoc`: sums that a compiler orders anew differ from copy to copy of an inlined function.
+_FASTMATH = {"contract", "nsz"}
 
 
 class DistortionCanceller:
