@@ -28,7 +28,7 @@ $(LAB): $(PRODUCT)
 sound-servers: $(PRODUCT)
 	@[ $(SOUND_SERVERS) -nt scripts/setup.sh ] || scripts/setup.sh tests
 
-demo: $(PRODUCT) ## the live sensor on a simulated room, in the terminal; no hardware needed
+demo: $(PRODUCT) ## the whole app on a simulated room, in the browser; no hardware needed
 	@$(BIN)/noctule demo
 
 test: $(PRODUCT) $(LAB) sound-servers lint types arch ## everything CI checks

@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh          Python environment in .venv, PortAudio
 #   scripts/setup.sh lab      PyTorch and what trains, exports and evaluates models
-#   scripts/setup.sh tests    sound servers, MQTT broker and voice that the integration tests start
+#   scripts/setup.sh tests    sound servers, MQTT broker, voice and browser that the integration tests start
 #
 # As root, or with sudo, missing system packages are installed. Without either it says which ones are
 # missing and what that costs, and goes on with the rest.
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 RUNTIME_PACKAGES=(libportaudio2)
 # never pipewire-alsa beside pulseaudio: both want to be ALSA's default
 TEST_PACKAGES=(pipewire pipewire-pulse wireplumber dbus libasound2-plugins alsa-utils
-  pulseaudio pulseaudio-utils jackd2 jack-tools sox mosquitto espeak-ng)
+  pulseaudio pulseaudio-utils jackd2 jack-tools sox mosquitto espeak-ng chromium fonts-dejavu-core)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

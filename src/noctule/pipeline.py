@@ -18,7 +18,7 @@ from noctule.core.frames import (
     MotionScore,
 )
 from noctule.core.protocols import Detector
-from noctule.core.settings import Settings
+from noctule.core.settings import PresenceSettings, Settings
 from noctule.dsp.features import FeatureExtractor
 from noctule.presence.cfar import CfarDetector
 from noctule.presence.tracker import PresenceTracker, TrackerState
@@ -161,9 +161,13 @@ class SensingPipeline:
         """Who is here, for a pipeline that goes on in this one's place."""
         return self._tracker.snapshot()
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Go on from another pipeline's `snapshot`."""
-        self._tracker.restore(snapshot)
+    def restore(self, snapshot: Mapping[str, Any], age_s: float = 0.0) -> None:
+        """Go on from another pipeline's `snapshot`, so many seconds of wall clock later."""
+        self._tracker.restore(snapshot, age_s)
+
+    def set_presence(self, settings: PresenceSettings) -> None:
+        """Other settings from the next frame on; who is here is not forgotten."""
+        self._tracker.set_settings(settings)
 
     def _track(self, score: MotionScore, *carrier: float) -> Decision:
         return self._decision(score, self._tracker.update(score), *carrier)

@@ -67,21 +67,13 @@ class FakeCard:
         self._frames = round(request.block_s * request.sample_rate_hz)
         self._rate_hz = request.sample_rate_hz
         self._mailbox = Mailbox()
-        self._bridge = CallbackBridge(self._mailbox, 100)  # type: ignore[arg-type]
+        self._bridge = CallbackBridge(self._mailbox, 100, self._rate_hz)  # type: ignore[arg-type]
         self.played = np.zeros(0, np.float32)
         return StreamFormat("fake in", "fake out", "fake", float(request.sample_rate_hz), self.channels, 1)
 
     def command(self, *message: Any) -> None:
-        verb, value = message
         self.commands.append(message)
-        if verb == "player":
-            self._bridge.player = value
-        elif verb == "level":
-            self._bridge.player.set_level(value)
-        elif verb == "play":
-            self._bridge.play_once(value)
-        elif verb == "send_every":
-            self._bridge.send_every(*value)
+        self._bridge.obey(*message)
 
     def receive(self, timeout_s: float) -> CapturedBlock | None:
         while not self._mailbox.blocks:

@@ -1,9 +1,14 @@
-"""`noctule demo` on a clock of our own: what is said, shown, recorded, and true."""
+"""`noctule demo` on a clock of our own: what is said, shown, recorded, and true.
+
+The app on top of it is asked for in `tests/web/test_room_page.py`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -15,10 +20,16 @@ import numpy as np
 import pytest
 from tests.cli.command import Command
 
-from noctule.cli import demo as demo_module
+from noctule.cli import _demo_terminal as demo_module
+from noctule.cli._rooms import CARRIERS_HZ, ROOMS, DemoRoom
+from noctule.cli._stage import LAMP_TOPIC, RoomStage
+from noctule.cli._tour import STEPS
+from noctule.core.errors import NoctuleError
 from noctule.simulate import live
 from noctule.simulate.live import LiveRoom, SimulatedCard
 from noctule.simulate.scenes import parse_scene
+from noctule.simulate.wayfinding import FloorPlan
+from noctule.web.stage import Stage
 
 #: Somebody comes in from behind the wall after two seconds, of themselves.
 HOME = """\
@@ -66,7 +77,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def demo(clock: Clock, noctule: Command) -> Command:
-    return functools.partial(noctule, "demo")
+    return functools.partial(noctule, "demo", "--terminal")
 
 
 def test_somebody_who_comes_in_is_present(demo: Command, clock: Clock) -> None:
@@ -214,3 +225,77 @@ def test_the_whole_tour(demo: Command) -> None:
     assert all(one["presence"] and one["truth"]["presence"] for one in during(49.5, 51.5))
     assert not any(one["truth"]["presence"] for one in during(56.0, 62.0))
     assert not any(one["fault"] for one in during(8.0, 31.0))
+
+
+def test_rooms_and_carriers_that_are_none_are_one_line(noctule: Command) -> None:
+    for flags, says in ((("--room", "Cellar"), "Living room"), (("--carrier-hz", 25000), "32000 Hz")):
+        done = noctule("demo", "--no-browser", *flags)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert says in done.stderr
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_every_room_can_be_lived_in(room: DemoRoom) -> None:
+    """Scene, plan and ways fit together: Ada waits outside, and everything is where somebody can reach it."""
+    for carrier_hz in CARRIERS_HZ:
+        scene = room.scene(carrier_hz)
+        assert scene.carrier_hz == carrier_hz
+    stage = RoomStage(room, CARRIERS_HZ[0])
+    live = stage.room_for(CARRIERS_HZ[0])
+    assert stage.room_for(CARRIERS_HZ[0]) is live  # a sensor that starts anew finds the same room
+    assert stage.room_for(CARRIERS_HZ[1]) is not live
+    assert not stage.truth()["people"][0]["inside"]  # type: ignore[index]
+    plan = FloorPlan(scene.room, room.door_m, room.door_width_m)
+    for place in (room.seat[:2], *room.cat, (0.5 * room.size_m[0], 0.6 * room.size_m[1])):
+        way = plan.way(plan.outside(1.0), place)
+        assert len(way) < 8
+        assert math.dist(way[-1], place) < 0.9  # at the edge of the bed
+    assert set(room.switch_places()) == {one["id"] for one in stage.plan()["switches"]}
+    shown: Stage = stage
+    json.dumps(shown.plan())
+    json.dumps(shown.state())
+
+
+def test_the_lamp_understands_what_lamps_are_told() -> None:
+    stage = RoomStage(ROOMS[0], 40000.0)
+    for payload, lit in (
+        ('{"state": "ON"}', True),
+        ("OFF", False),
+        ("on", True),
+        ('{"state": "OFF"}', False),
+    ):
+        asyncio.run(stage.publish(LAMP_TOPIC, payload, qos=0, retain=False))
+        assert stage.state()["lamp"] is lit
+    asyncio.run(stage.publish("hall/fan", "1", qos=0, retain=False))
+    assert stage.state()["said"] == "hall/fan: 1"
+
+
+def test_the_tour_takes_two_minutes() -> None:
+    assert 110.0 < sum(step.for_s for step in STEPS) < 135.0
+    assert all(len(step.text) < 200 for step in STEPS)
+
+
+def test_somebody_is_led_sits_reads_and_leaves() -> None:
+    """What buttons ask for, on the room itself."""
+    stage = RoomStage(ROOMS[0], 40000.0)
+    live = stage.room_for(40000.0)
+
+    def pass_time(seconds: float) -> None:
+        for _ in range(round(seconds / 0.06)):
+            live.hear(np.zeros(5760))
+
+    pass_time(0.2)
+    stage.act(0, "read")
+    assert stage.state()["doing"]["0"] == "read"
+    pass_time(9.0)
+    here = stage.where(0)
+    assert math.dist(here, ROOMS[0].seat[:2]) < 0.6
+    stage.act(0, "leave")
+    pass_time(8.0)
+    assert not stage.truth()["presence"]  # type: ignore[index]
+    assert stage.state()["doing"]["0"] == "stand"
+    stage.switch("fan", True)
+    pass_time(0.2)
+    assert stage.truth()["moving"] == ("fan",)  # type: ignore[index]
+    with pytest.raises(NoctuleError, match="no 'tap'"):
+        stage.switch("tap", True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import socket
+import sys
+import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,16 +25,7 @@ from noctule.cli import run as run_module
 from noctule.core.errors import NoctuleError
 from noctule.core.settings import Settings
 
-RECORD = {
-    "t": 1.5,
-    "presence": True,
-    "motion": "major",
-    "radial_velocity_mps": 1.2,
-    "carrier_hz": 32000.0,
-    "carrier_snr_db": 51.0,
-    "fault": None,
-    "reason": "major motion",
-}
+RECORD = record(1.5, presence=True, motion="major", radial_velocity_mps=1.2, reason="major motion")
 
 
 class FakeSensor:
@@ -37,7 +33,7 @@ class FakeSensor:
 
     def __init__(self, act: Callable[[FakeSensor], None] = lambda sensor: None) -> None:
         self.act, self.stopped, self.seconds = act, False, -1.0
-        self.muted = False
+        self.muted = self.worked = False
 
     def stop(self) -> None:
         self.stopped = True
@@ -53,16 +49,18 @@ class FakeSensor:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Settings]]:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[int, Settings]]:
     """Run the command on a sensor; gives the exit status and the settings it was made with."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("NOCTULE_STORE__ENABLED", "false")
+    monkeypatch.setenv("NOCTULE_WEB__ENABLED", "false")
 
     def command(sensor: FakeSensor, *arguments: str) -> tuple[int, Settings]:
         used: list[Settings] = []
 
-        def make(settings: Settings, see: object = None) -> FakeSensor:
+        def make(settings: Settings, see: object, progress: object) -> FakeSensor:
             used.append(settings)
             return sensor
 
@@ -237,3 +235,99 @@ def test_chatter_of_sound_libraries_does_not_reach_the_user(capfd: pytest.Captur
         terminal.print("ours")
     os.write(2, b"later\n")
     assert capfd.readouterr().err == "ours\nlater\n"
+
+
+# -- the app
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Instead of the app; notes for whom it was started, and when it was ended."""
+    notes: list[str] = []
+
+    async def serve(service: Any) -> None:
+        notes.append(f"served on {service.settings.web.port}")
+        try:
+            await asyncio.sleep(3600.0)
+        finally:
+            notes.append("ended")
+
+    app = types.ModuleType("noctule.web.app")
+    app.serve = serve  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "noctule.web.app", app)
+    return notes
+
+
+@pytest.fixture
+def free_port(run: Any, monkeypatch: pytest.MonkeyPatch) -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+    monkeypatch.setenv("NOCTULE_WEB__ENABLED", "true")
+    monkeypatch.setenv("NOCTULE_WEB__PORT", str(port))
+    return port
+
+
+def _until(holds: Callable[[], object]) -> Callable[[FakeSensor], None]:
+    def wait(sensor: FakeSensor) -> None:
+        until_s = time.monotonic() + 20.0
+        while not holds() and time.monotonic() < until_s:
+            time.sleep(0.01)
+
+    return wait
+
+
+def test_the_app_is_served_while_it_senses_and_its_address_is_said(
+    run: Any, served: list[str], free_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _ = run(FakeSensor(_until(lambda: served)))
+    assert status == 0
+    assert served == [f"served on {free_port}", "ended"]
+    assert f"http://127.0.0.1:{free_port}/" in capsys.readouterr().err
+
+
+def test_headless_has_no_app(run: Any, served: list[str], free_port: int) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port))
+        taken.listen()
+        assert run(FakeSensor(), "--headless")[0] == 0
+    assert served == []
+
+
+def test_a_port_in_use_is_said_before_anything_sounds(
+    run: Any, served: list[str], free_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sensor = FakeSensor()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port))
+        taken.listen()
+        assert run(sensor)[0] == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(free_port) in line
+    assert "in use" in line
+    assert sensor.seconds == -1.0  # it never ran
+
+
+def test_others_do_not_come_in_without_a_password(
+    run: Any, served: list[str], free_port: int, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("NOCTULE_WEB__HOST", "0.0.0.0")
+    sensor = FakeSensor()
+    assert run(sensor)[0] == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "noctule password" in line
+    monkeypatch.setenv("NOCTULE_WEB__PASSWORD_HASH", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA")
+    assert run(FakeSensor(_until(lambda: served)))[0] == 0
+    assert served[0] == f"served on {free_port}"
+
+
+def test_routines_run_headless(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "routines.yaml").write_text(
+        "home: {allow_commands: {note: [touch, " + str(tmp_path / "noted") + "]}}\n"
+        "routines:\n- {name: Note, when: {motion: detected}, then: [{command: note}]}\n"
+    )
+    monkeypatch.setenv("NOCTULE_ROUTINES__FILE", str(tmp_path / "routines.yaml"))
+    assert run(FakeSensor(_until((tmp_path / "noted").exists)), "--headless")[0] == 0
+    assert (tmp_path / "noted").exists()

@@ -55,8 +55,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_bytes_do_not_depend_on_the_workers(tiny: Path, tmp_path: Path) -> None:
     """Nor on whether its code was just compiled or comes from the cache.
 
-    Seen in CI alone, where nothing was compiled before: with `reassoc` in the canceller's fast mathematics each
-    copy of an inlined function adds up in an order of its own, and which copy runs hangs on the cache.
+    Seen in CI alone, where nothing was compiled before: with `reassoc` in the canceller's fast mathematics
+    each copy of an inlined function adds up in an order of its own, and which copy runs hangs on the cache.
     """
     build_corpus(tmp_path / "two", 0.01, 5, 2, SHORT, tell=quietly)
     assert files(tmp_path / "two") == files(tiny)

@@ -16,7 +16,7 @@ from tests.audio.fake_card import FakeCard
 from noctule.audio.duplex import DuplexStream
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import AudioBlock, Decision, Fault, Float32Array
-from noctule.core.settings import AudioSettings, EmitSettings, GateSettings, Settings
+from noctule.core.settings import AudioSettings, EmitSettings, GateSettings, PresenceSettings, Settings
 from noctule.service.runner import LiveSensor, State, Tone, missing_carrier_verdict
 
 RATE_HZ = 48_000
@@ -57,8 +57,10 @@ class FakePipeline:
     def snapshot(self) -> dict[str, Any]:
         return {"presence": self.presence}
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
+    def restore(self, snapshot: Mapping[str, Any], age_s: float = 0.0) -> None:
         self.restored = snapshot
+
+    def set_presence(self, settings: PresenceSettings) -> None: ...
 
     def process(self, block: AudioBlock) -> list[Decision]:
         self.blocks.append(block)

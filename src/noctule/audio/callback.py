@@ -1,6 +1,7 @@
 """The real-time side: what runs inside the sound-card callback, and nothing else.
 
-It copies the input into a bounded queue, lets the player copy the output, counts, and returns.
+It copies the input into a bounded queue, lets the player copy the output, adds the programme, counts, and
+returns.
 The queue drains into a socket that never blocks: handing samples to another process is one more
 copy, and costs less than waking a thread to do it.
 """
@@ -14,6 +15,7 @@ import time
 from collections import deque
 from typing import Any, NamedTuple, Protocol
 
+from noctule.audio.programme import ProgrammeQueue
 from noctule.core.frames import Float32Array
 
 
@@ -48,17 +50,28 @@ class CapturedBlock(NamedTuple):
     lost_before: bool  # the driver said that samples were lost
     play_began: bool  # the first sample of a finite sound was played with this block
     xruns: int  # all over- and underflows so far
+    programme_taken: int = 0  # samples of the programme that are over
+    programme_underruns: int = 0
 
 
-#: bytes of samples, xruns, first_sample, wall_time_s, flags; a multiple of 8 keeps samples aligned.
-HEADER = struct.Struct("<IIqdB7x")
+#: bytes of samples, xruns, first_sample, wall_time_s, the programme's two, flags; a multiple of 8 keeps
+#: samples aligned.
+HEADER = struct.Struct("<IIqdqIB3x")
 LOST_BEFORE, PLAY_BEGAN = 1, 2
 
 
 def pack_block(block: CapturedBlock) -> bytes:
     """The block as it crosses the socket."""
     flags = LOST_BEFORE * block.lost_before | PLAY_BEGAN * block.play_began
-    header = HEADER.pack(len(block.samples), block.xruns, block.first_sample, block.wall_time_s, flags)
+    header = HEADER.pack(
+        len(block.samples),
+        block.xruns,
+        block.first_sample,
+        block.wall_time_s,
+        block.programme_taken,
+        block.programme_underruns,
+        flags,
+    )
     return header + block.samples
 
 
@@ -66,20 +79,25 @@ def unpack_block(message: bytes | bytearray) -> tuple[CapturedBlock | None, int]
     """The first block of what has arrived so far, and its length; None while it is not complete."""
     if len(message) < HEADER.size:
         return None, 0
-    size, xruns, first_sample, wall_time_s, flags = HEADER.unpack_from(message)
+    size, xruns, first_sample, wall_time_s, taken, underruns, flags = HEADER.unpack_from(message)
     end = HEADER.size + size
     if len(message) < end:
         return None, 0
     samples = bytes(memoryview(message)[HEADER.size : end])
     lost_before, play_began = bool(flags & LOST_BEFORE), bool(flags & PLAY_BEGAN)
-    return CapturedBlock(first_sample, samples, wall_time_s, lost_before, play_began, xruns), end
+    block = CapturedBlock(
+        first_sample, samples, wall_time_s, lost_before, play_began, xruns, taken, underruns
+    )
+    return block, end
 
 
 class CallbackBridge:
-    """Between the sound card and the sensor. Everything but `player` and `play_once` is the callback's."""
+    """Between the sound card and the sensor. `obey` and what it calls is the other threads', the rest the
+    callback's."""
 
-    def __init__(self, outlet: socket.socket, queue_blocks: int) -> None:
+    def __init__(self, outlet: socket.socket, queue_blocks: int, sample_rate_hz: float = 48_000.0) -> None:
         self.player: Player = Silence()
+        self.programme = ProgrammeQueue(sample_rate_hz)
         self._outlet = outlet
         outlet.setblocking(False)
         # A full deque drops its oldest by itself; the jump of first_sample shows the gap.
@@ -90,6 +108,27 @@ class CallbackBridge:
         self._xruns = 0
         self._sound: Float32Array | None = None
         self._sound_at = 0
+
+    def obey(self, verb: str, value: Any) -> None:
+        """Do what `Card.command` was told."""
+        match verb:
+            case "player":
+                self.player = value
+            case "level":
+                self.player.set_level(value)
+            case "send_every":
+                self.send_every(*value)
+            case "play":
+                self.play_once(value)
+            case "programme":
+                self.programme.push(*value)
+            case "clear_programme":
+                self.programme.clear()
+
+    def fade_out(self) -> None:
+        """Let everything fall silent."""
+        self.player.set_level(0.0)
+        self.programme.clear()
 
     def play_once(self, sound: Float32Array) -> None:
         """Play a finite mono sound instead of the player, from the next block on."""
@@ -109,7 +148,18 @@ class CallbackBridge:
         self._xruns += lost
         play_began = self._sound is not None and self._sound_at == 0
         self._fill(outdata, first)
-        block = CapturedBlock(first, indata.tobytes(), time.time(), lost, play_began, self._xruns)
+        programme = self.programme
+        programme.mix(outdata)
+        block = CapturedBlock(
+            first,
+            indata.tobytes(),
+            time.time(),
+            lost,
+            play_began,
+            self._xruns,
+            programme.taken,
+            programme.underruns,
+        )
         self._waiting.append(block)
         if self._position >= self._due:
             self._send()

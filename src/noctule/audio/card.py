@@ -9,17 +9,22 @@ sensor computes can delay the callback.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Protocol
 
 from noctule.audio.callback import CapturedBlock, unpack_block
 from noctule.core.errors import NoctuleError
+
+#: Commands that come from another thread than the sensor's.
+PROGRAMME = ("programme", "clear_programme")
 
 
 class DeviceLost(NoctuleError):  # noqa: N818 - reads as a statement
@@ -83,6 +88,7 @@ class CardProcess:
         self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._commands: Connection | None = None
+        self._sending = threading.Lock()  # the programme comes from another thread than the rest
         self._samples: socket.socket | None = None
         self._timeout_s = 0.0
         self._scratch = memoryview(bytearray(1 << 16))
@@ -162,9 +168,21 @@ class CardProcess:
             self._timeout_s = timeout_s
 
     def command(self, *message: Any) -> None:
-        """Send ("player", player), ("level", amplitude), ("play", sound) or ("send_every", (due, period))."""
+        """Send ("player", player), ("level", amplitude), ("play", sound), ("send_every", (due, period)),
+        ("programme", (samples, last)) or ("clear_programme", None).
+
+        The programme never waits: with a process that reads no more, the sensor would wait for it. It is told
+        where nothing takes it, with DeviceLost; the rest is for nobody then.
+        """
+        programme = message[0] in PROGRAMME
         try:
-            if self._commands is not None:
+            with self._sending:
+                if self._commands is None:
+                    if programme:
+                        raise DeviceLost("the sound card is not open")
+                    return
+                if programme and not select.select([], [self._commands], [], 0.0)[1]:
+                    raise DeviceLost("the sound card takes no more sound")
                 self._commands.send(message)
         except OSError:
             raise DeviceLost("the sound system closed the stream") from None
@@ -175,7 +193,9 @@ class CardProcess:
             return
         try:
             # The end of the commands tells the process to fade out and leave.
-            self._commands.close()
+            with self._sending:
+                self._commands.close()
+                self._commands = None
             self._process.wait(self.CLOSE_TIMEOUT_S if gently else self.GIVE_UP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             pass
@@ -184,4 +204,4 @@ class CardProcess:
                 os.kill(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._samples.close()
-            self._process = self._commands = self._samples = None
+            self._process = self._samples = None

@@ -27,6 +27,7 @@ from noctule.audio.devices import (
     list_devices,
     rate_fix,
 )
+from noctule.audio.programme import FADE_S
 from noctule.core.errors import NoctuleError
 
 OpenStream = Callable[[StreamRequest, CallbackBridge], tuple[Any, StreamFormat]]
@@ -82,7 +83,8 @@ def serve(
 ) -> None:
     """Open what is asked for, stream its blocks and obey, until the commands end."""
     request: StreamRequest = commands.recv()
-    bridge = CallbackBridge(samples, queue_blocks=max(2, round(request.queue_s / request.block_s)))
+    queue_blocks = max(2, round(request.queue_s / request.block_s))
+    bridge = CallbackBridge(samples, queue_blocks, request.sample_rate_hz)
     try:
         stream, opened = open_stream(request, bridge)
     except NoctuleError as error:
@@ -90,24 +92,16 @@ def serve(
         return
     commands.send(opened)
     _obey(commands, bridge)
-    bridge.player.set_level(0.0)
+    bridge.fade_out()
     # The ramp begins with the next block; `stop` plays what is buffered then.
-    pause(bridge.player.ramp_s + 2 * request.block_s)
+    pause(max(bridge.player.ramp_s, FADE_S) + 2 * request.block_s)
     stream.stop()
 
 
 def _obey(commands: Connection, bridge: CallbackBridge) -> None:
     try:
         while True:
-            verb, value = commands.recv()
-            if verb == "player":
-                bridge.player = value
-            elif verb == "level":
-                bridge.player.set_level(value)
-            elif verb == "send_every":
-                bridge.send_every(*value)
-            elif verb == "play":
-                bridge.play_once(value)
+            bridge.obey(*commands.recv())
     except (EOFError, OSError):
         return
 

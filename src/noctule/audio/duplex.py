@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from noctule.core.frames import AudioBlock, Float32Array
 if TYPE_CHECKING:
     from noctule.core.settings import AudioSettings
 
-__all__ = ["DeviceLost", "DuplexStream"]
+__all__ = ["DeviceLost", "DuplexStream", "Reserved"]
 
 #: The first block may come late: PipeWire takes 1-2 s to start a suspended device.
 FIRST_BLOCK_S = 8.0
@@ -27,6 +27,16 @@ FIRST_BLOCK_S = 8.0
 DIGITAL_SILENCE_S, LONGEST_DIGITAL_SILENCE_S = 3.0, 60.0
 
 LONGEST_BACKOFF_S = 5.0
+
+#: So much of a programme is sent ahead: blocks tell late what was played, and a busy machine sends late.
+PROGRAMME_AHEAD_S = 0.3
+
+
+class Reserved(NamedTuple):
+    """What the tone needs of the loudspeaker, whatever else it plays."""
+
+    carrier_hz: float
+    amplitude: float  # peak, full scale is 1
 
 
 class DuplexStream:
@@ -61,6 +71,11 @@ class DuplexStream:
         self._xruns_before = self._xruns_now = 0
         self._wall_offset_s = 0.0  # wall clock minus stream time
         self.dropped_samples = 0
+        #: Set by who plays the tone; None: nothing is played yet, so nothing else may be either.
+        self.reserved: Reserved | None = None
+        self._programme = threading.Lock()  # what was sent is counted with the card it was sent to
+        self._programme_sent = self._programme_taken = 0
+        self._underruns_before = self._underruns_now = 0
 
     @property
     def format(self) -> StreamFormat:
@@ -83,6 +98,16 @@ class DuplexStream:
         return self._xruns_before + self._xruns_now
 
     @property
+    def output_channels(self) -> int:
+        """Loudspeakers."""
+        return self.format.output_channels
+
+    @property
+    def programme_underruns(self) -> int:
+        """How often a programme starved, over all openings."""
+        return self._underruns_before + self._underruns_now
+
+    @property
     def now_s(self) -> float:
         """Stream time of this moment, from the clock: it goes on while the card is lost."""
         return 0.0 if self._origin_s is None else self._monotonic() - self._origin_s
@@ -90,6 +115,11 @@ class DuplexStream:
     def wall_time_s(self, time_s: float) -> float:
         """Seconds since 1970 of a stream time; follows the drift between the card's clock and ours."""
         return time_s + self._wall_offset_s
+
+    def follow(self, before: DuplexStream) -> None:
+        """Let stream time go on where another stream's is now; before it is opened for the first time."""
+        self._origin_s = self._monotonic() - before.now_s
+        self._wall_offset_s = before._wall_offset_s
 
     def open(self) -> None:
         """Open the devices; everything played is silence until `set_player`.
@@ -115,6 +145,9 @@ class DuplexStream:
         self._blocks_heard = 0
         self._zero_samples = 0
         self._xruns_before, self._xruns_now = self.xruns, 0
+        self._underruns_before, self._underruns_now = self.programme_underruns, 0
+        with self._programme:
+            self._programme_sent = self._programme_taken = 0
 
     def close(self) -> None:
         """Let the sound fade out and close; never hangs."""
@@ -141,6 +174,39 @@ class DuplexStream:
     def set_level(self, amplitude: float) -> None:
         """Ramp the player to this peak amplitude; 0 is silence."""
         self._card.command("level", amplitude)
+
+    def send_programme(self, samples: Float32Array, *, last: bool = False) -> None:
+        """Let this sound besides the tone, after what was sent before; any thread, and never waits.
+
+        Send what `programme_room` has room for, in pieces of 20 ms or so. Added as it is: keep it out of the
+        tone's band and within what `reserved` leaves of full scale.
+
+        Parameters
+        ----------
+        samples : float32 `(samples, output_channels)`.
+        last : the programme ends with them; one that just stops coming fades out, and counts as starved.
+
+        Raises
+        ------
+        DeviceLost
+            The card does not take it: it is away, or busy; the same piece may be sent again.
+        """
+        with self._programme:
+            self._card.command("programme", (samples, last))
+            self._programme_sent += len(samples)
+
+    def clear_programme(self) -> None:
+        """Let what was sent fade out, within 20 ms, and forget the rest; any thread. DeviceLost as above."""
+        self._card.command("clear_programme", None)
+
+    @property
+    def programme_left(self) -> int:
+        """Samples that were sent and are not over yet, as far as the blocks have told."""
+        return max(0, self._programme_sent - self._programme_taken)
+
+    def programme_room(self) -> int:
+        """How many samples may be sent now."""
+        return max(0, round(PROGRAMME_AHEAD_S * self.sample_rate_hz) - self.programme_left)
 
     def send_every(self, due_sample: int, period_samples: int) -> None:
         """Let blocks come in bundles, at the first block end from `due_sample` + k·`period_samples` on.
@@ -214,6 +280,7 @@ class DuplexStream:
             raise DeviceLost(f"no sound came in for {patience_s:g} s")
         samples = np.frombuffer(captured.samples, np.float32).reshape(-1, self.channels)
         self._xruns_now = captured.xruns
+        self._programme_taken, self._underruns_now = captured.programme_taken, captured.programme_underruns
         self._watch_digital_silence(samples)
         gap = self._advance(captured, len(samples))
         self._follow_wall_clock(captured.wall_time_s)
@@ -227,8 +294,9 @@ class DuplexStream:
 
     def _advance(self, captured: CapturedBlock, samples: int) -> int:
         """Move the counter on; samples that are missing before this block."""
-        if not self._blocks_heard and self._expected:
-            # The first block of a reopened card goes where the clock says, never before what was given out.
+        if not self._blocks_heard and self._origin_s is not None:
+            # The first block of a card that goes on lies where the clock says, never before what was given
+            # out.
             from_clock = round(self.now_s * self.sample_rate_hz) - samples
             self._base = max(from_clock, self._expected) - captured.first_sample
         first_sample = self._base + captured.first_sample

@@ -114,6 +114,15 @@ def examine(card: Duplex, host_api: str, level_dbfs: float) -> Diagnosis:
     return diagnose(probe, gain, recorder.transport(host_api))
 
 
+def unheard(why: str) -> Diagnosis:
+    """The verdict where the input gave nothing to judge."""
+    fix = (
+        "unmute the microphone, turn off noise suppression and echo cancelling (they mute silence), or "
+        "choose another input: `noctule devices`"
+    )
+    return Diagnosis((Check("input", "fail", why, fix),))
+
+
 class _Recorder:
     """Counts what is lost while something plays, and only then."""
 

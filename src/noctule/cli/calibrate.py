@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,8 +60,13 @@ def calibrate(
     return 0
 
 
-def with_progress(card: Card, settings: Settings, identities: tuple[str, str]) -> Calibration:
-    """Calibrate with a bar on standard error."""
+def with_progress(
+    card: Card,
+    settings: Settings,
+    identities: tuple[str, str],
+    also: Callable[[str, float], None] = lambda step, share: None,
+) -> Calibration:
+    """Calibrate with a bar on standard error; `also` is told how far it is."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -73,6 +79,7 @@ def with_progress(card: Card, settings: Settings, identities: tuple[str, str]) -
         task = bar.add_task("", total=total_s)
 
         def show(step: str, share: float) -> None:
+            also(step, share)
             done_s = 0.0
             for name, words, seconds in STEPS:
                 if name == step:

@@ -20,6 +20,7 @@ COMMANDS = {
     "events": "events",
     "export": "export",
     "music": "music",
+    "password": "password",
     "record": "record",
     "replay": "replay",
     "routines": "routines",

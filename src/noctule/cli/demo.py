@@ -1,255 +1,180 @@
-"""`noctule demo`: the live sensor on a simulated room; nothing is played, nothing is recorded."""
+"""`noctule demo`: the running product on a simulated room; nothing is played, nothing is recorded."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib
 import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from noctule.cli._stage import RoomStage
     from noctule.core.settings import Settings
-    from noctule.service.runner import LiveSensor, Sink
-    from noctule.simulate.live import LiveRoom
+    from noctule.service.runner import Sink
+    from noctule.service.service import Service
 
-#: The room of the demo: a living room with a smart speaker on a shelf, and somebody outside its door.
-SCENE = """
-duration_s = 60
-seed = 7
-carrier_hz = 40000
-sample_rate_hz = 96000
-
-[room]
-size_m = [5.0, 4.0, 2.5]
-
-[[room.furniture]]
-corner_m = [1.7, 0.0, 0.0]
-size_m = [1.6, 0.8, 0.45]
-
-[device]
-shape = "puck"
-microphones = 2
-tone_db_spl = 88
-position_m = [0.3, 2.0, 1.1]
-
-[unit]
-skirt_db = -30
-
-[[person]]
-name = "Ada"
-start = [5.8, 3.2]
-heading_deg = 180
-
-[[mover]]
-kind = "floor_fan"
-position_m = [4.3, 0.7, 0.9]
-heading_deg = 150
-swing_deg = 35
-from_s = 100000
-"""
-
-#: What happens by itself: (at, what is said, what is done).
-Step = tuple[float, str, "Callable[[LiveRoom], None]"]
+TOUR_S = 62.0
+#: A browser is opened once the app listens, and not if that takes longer.
+OPENS_WITHIN_S = 20.0
 
 
 def demo(
+    room: Annotated[str, typer.Option(help="Living room, Bedroom, Office or Corridor")] = "Living room",
+    carrier_hz: Annotated[float, typer.Option(help="20000, 32000 or 40000")] = 40000.0,
+    port: Annotated[int | None, typer.Option(help="of the app; left out: 8742, or a free one")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser")] = True,
+    terminal: Annotated[
+        bool, typer.Option("--terminal", help="a tour in the terminal, without the app")
+    ] = False,
     scene: Annotated[
-        Path | None, typer.Option(metavar="SCENE", help="your own room (TOML); see docs/reference/scenes.md")
+        Path | None,
+        typer.Option(metavar="SCENE", help="your own room (TOML), in the terminal; docs/reference/scenes.md"),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1.0, help="how long; the tour takes 62 s")] = 62.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=1.0, help="how long; in the terminal 62, else until Ctrl-C")
+    ] = None,
     jsonl: Annotated[
         str | None, typer.Option(help="append a JSON object a frame; '-': standard output")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="no picture, only what is said")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="terminal: no picture, only what is said")] = False,
 ) -> int:
-    """Sense live in a simulated room: somebody comes in, sits down, a fan and music start, she leaves.
+    """Sense live in a simulated room: the app with a floor plan, somebody to lead about, and a guided tour.
 
-    The sensor is the one of `noctule run`; only the sound card is a room in numbers. Its records say under
-    `truth` what really happens. Exit status: 0, or 2 for a scene that cannot be.
+    The sensor, the Routines and the app are those of `noctule run`; only the sound card is a room in numbers.
+    What it remembers is forgotten at the end. Records of --jsonl say under `truth` what really happens.
+    Exit status: 0, or 2 for a scene that cannot be.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from noctule.core.settings import load_settings
-    from noctule.simulate.live import REFERENCE_DBFS, LiveRoom
-    from noctule.simulate.scenes import parse_scene, read_scene
+    if terminal or scene is not None:
+        from noctule.cli._demo_terminal import show_in_terminal
 
-    world = read_scene(scene) if scene else parse_scene(SCENE)
-    room = LiveRoom(world)
-    settings = load_settings(
-        None,
-        environment={},
-        overrides={
-            "audio": {"sample_rate_hz": round(world.sample_rate_hz), "input": None, "output": None},
-            "emit": {"carrier_hz": world.carrier_hz, "level_dbfs": REFERENCE_DBFS},
-        },
-    )
+        show_in_terminal(scene, seconds or TOUR_S, jsonl, quiet)
+        return 0
+    from noctule.cli._rooms import check_carrier, room_named
+    from noctule.cli._stage import RoomStage
+
+    stage = RoomStage(room_named(room), check_carrier(carrier_hz))
     with contextlib.ExitStack() as stack:
-        show = stack.enter_context(_picture(room, quiet))
-        sinks: list[Sink] = [_tour(room, [] if scene else _steps(), show), show.record]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="noctule-demo-")))
+        settings = _settings(folder, carrier_hz, port)
+        sinks: list[Sink] = []
         if jsonl:
             from noctule.cli._output import JsonLines
 
-            sinks.append(_with_truth(room, stack.enter_context(JsonLines(jsonl, append=True)).write))
-        sensor = _sensor(settings, room)
-        from noctule.cli.run import all_of, stopped_by_signals
+            write = stack.enter_context(JsonLines(jsonl, append=True)).write
+            sinks.append(lambda record: write({**record, "truth": stage.truth()}))
+        service = stack.enter_context(_service(settings, folder, stage))
+        from noctule.cli.run import muted_by_signal, stopped_by_signals
 
-        stack.enter_context(stopped_by_signals(sensor.stop))
-        sensor.run(all_of(sinks), seconds)
+        stack.enter_context(stopped_by_signals(service.stop))
+        stack.enter_context(muted_by_signal(service))
+        service.run(sinks, seconds, lambda house: _serve(house, stage, browser))
     return 0
 
 
-def _sensor(settings: Settings, room: LiveRoom) -> LiveSensor:
-    from noctule.audio.duplex import DuplexStream
-    from noctule.cli.run import make_sensor
-    from noctule.simulate.live import SimulatedCard
+def _settings(folder: Path, carrier_hz: float, port: int | None) -> Settings:
+    from noctule.core.settings import load_settings
+    from noctule.service.address import check_free
+    from noctule.simulate.live import REFERENCE_DBFS
 
-    return make_sensor(settings, DuplexStream(settings.audio, SimulatedCard(room)))
-
-
-def _with_truth(room: LiveRoom, sink: Sink) -> Sink:
-    """Each record with what is true when it is given."""
-
-    def give(record: Mapping[str, object]) -> None:
-        sink({**record, "truth": room.truth().to_json()})
-
-    return give
-
-
-def _steps() -> list[Step]:
-    from noctule.simulate.programme import Programme
-    from noctule.simulate.seated import SitDown, Work
-
-    return [
-        (3.0, "Ada comes in and walks up to the sensor.", lambda room: room.walk(1.3, 2.2)),
-        (11.0, "She goes to the sofa ...", lambda room: room.walk(2.6, 1.1)),
-        (15.0, "... sits down ...", lambda room: room.do(SitDown())),
-        (
-            18.0,
-            "... and reads: turns pages, drinks, looks up.",
-            lambda room: room.do(Work(for_s=40, pause_s=1.5)),
-        ),
-        (
-            32.0,
-            "A fan starts. Its blades pass to and fro, and go nowhere.",
-            lambda room: room.switch(0, True),
-        ),
-        (
-            40.0,
-            "The loudspeaker plays music.",
-            lambda room: room.play(Programme(kind="music", volume_dbfs=-30.0)),
-        ),
-        (45.0, "The music stops, and the fan.", _silence),
-        (48.0, "She gets up and leaves.", lambda room: room.walk(5.9, 3.2)),
-        (54.0, "The room is empty. The sensor waits a little before it says so.", lambda room: None),
-    ]
+    path = folder / "noctule.toml"
+    path.touch()
+    settings = load_settings(
+        path,
+        environment={},
+        overrides={
+            "audio": {"sample_rate_hz": 96000},
+            "emit": {"carrier_hz": carrier_hz, "level_dbfs": REFERENCE_DBFS},
+            # ten seconds after the last motion nobody is said to be here, whatever they seem to do
+            "presence": {"off_latency_s": 10.0, "settled_off_latency_s": 10.0},
+            "store": {"folder": folder},
+            "routines": {"file": folder / "routines.yaml"},
+            "web": {"port": port},
+        },
+    )
+    if port is not None:
+        check_free(settings.web)
+        return settings
+    return settings.model_copy(update={"web": settings.web.model_copy(update={"port": _free_port(settings)})})
 
 
-def _silence(room: LiveRoom) -> None:
-    room.play(None)
-    room.switch(0, False)
+def _free_port(settings: Settings) -> int:
+    """The usual one, or, where another noctule has it, any."""
+    import socket
 
+    from noctule.core.errors import NoctuleError
+    from noctule.service.address import check_free
 
-def _tour(room: LiveRoom, steps: list[Step], show: _Picture) -> Callable[[Mapping[str, object]], None]:
-    """A sink that lets the next thing happen when its time has come."""
-    left = list(steps)
-
-    def walk_on(record: Mapping[str, object]) -> None:
-        while left and room.now_s >= left[0][0]:
-            _, said, act = left.pop(0)
-            show.say(said)
-            _aside(act, room)
-
-    return walk_on
-
-
-def _aside(act: Callable[[LiveRoom], None], room: LiveRoom) -> None:
-    """Music has to be composed, and a record must not wait for that."""
-    threading.Thread(target=act, args=(room,), daemon=True).start()
-
-
-class _Picture:
-    """What is seen: a floor plan, what is true, what the sensor says."""
-
-    def __init__(self, room: LiveRoom, update: Callable[[str], None], quiet: bool) -> None:
-        self._room, self._update, self._quiet = room, update, quiet
-        self._shown_s, self._said = float("-inf"), ""
-
-    def say(self, text: str) -> None:
-        self._said = text
-        if self._quiet:
-            print(f"{self._room.now_s:6.1f} s  {text}", file=sys.stderr)
-
-    def record(self, record: Mapping[str, object]) -> None:
-        time_s = float(str(record["t"]))
-        if not self._quiet and time_s - self._shown_s >= 0.2:
-            self._shown_s = time_s
-            self._update(self._drawn(record))
-
-    def _drawn(self, record: Mapping[str, object]) -> str:
-        from noctule.cli.run import line_of
-
-        truth = self._room.truth()
-        inside = [one for one in truth.people if one.inside]
-        who = (
-            "; ".join(f"{one.name} {_MOTIONS[one.motion]} at {one.range_m:.1f} m" for one in inside)
-            or "nobody"
-        )
-        also = ", ".join([*truth.moving, *(["music"] if truth.music else [])])
-        return "\n".join(
-            [
-                *_plan(self._room, truth),
-                "",
-                f"  [dim]{truth.t:5.1f} s  {self._said}[/]",
-                f"  true    {who}{f'  ([yellow]{also}[/])' if also else ''}",
-                f"  sensed  {line_of(record)}",
-            ]
-        )
-
-
-_MOTIONS = {"major": "walks about", "minor": "moves in her place", "none": "is still"}
-
-
-def _plan(room: LiveRoom, truth: Any, columns: int = 44) -> list[str]:
-    """The floor from above, in characters twice as high as wide."""
-    size = room.scene.room.size_m
-    rows = max(4, round(columns * size[1] / size[0] / 2))
-    cells = [[" "] * columns for _ in range(rows)]
-
-    def put(x_m: float, y_m: float, sign: str) -> None:
-        column, row = int(x_m / size[0] * columns), int((1.0 - y_m / size[1]) * rows)
-        if 0 <= column < columns and 0 <= row < rows:
-            cells[row][column] = sign
-
-    for box in room.scene.room.furniture:
-        low, high = box.corner_m, [a + b for a, b in zip(box.corner_m, box.size_m, strict=True)]
-        for row in range(rows):
-            for column in range(columns):
-                x, y = (column + 0.5) / columns * size[0], (1.0 - (row + 0.5) / rows) * size[1]
-                if low[0] <= x <= high[0] and low[1] <= y <= high[1]:
-                    cells[row][column] = "[dim]░[/]"
-    for mover in room.scene.mover:
-        place = getattr(mover, "position_m", None)
-        if place is not None:
-            put(place[0], place[1], "[yellow]✻[/]" if mover.label in truth.moving else "[dim]✻[/]")
-    put(room.scene.device.position_m[0], room.scene.device.position_m[1], "[cyan]◉[/]")
-    for one in truth.people:
-        put(one.x_m, one.y_m, "[bold green]●[/]")
-    edge = "─" * columns
-    return [f"  ┌{edge}┐", *(f"  │{''.join(row)}│" for row in cells), f"  └{edge}┘"]
+    try:
+        check_free(settings.web)
+        return settings.web.port
+    except NoctuleError:
+        with socket.socket() as one:
+            one.bind((settings.web.host, 0))
+            return int(one.getsockname()[1])
 
 
 @contextlib.contextmanager
-def _picture(room: LiveRoom, quiet: bool) -> Iterator[_Picture]:
-    from rich.console import Console
-    from rich.live import Live
+def _service(settings: Settings, folder: Path, stage: RoomStage) -> Iterator[Service]:
+    """The running product, whose sound card is the stage's room, as is its home."""
+    from noctule.audio.duplex import DuplexStream
+    from noctule.cli._stage import write_home
+    from noctule.cli.run import make_sensor
+    from noctule.service.service import Service
+    from noctule.simulate.live import SimulatedCard
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield _Picture(room, lambda text: None, quiet=True)
-        return
-    with Live(console=console, refresh_per_second=5, transient=False) as live:
-        yield _Picture(room, live.update, quiet=False)
+    service = Service(
+        settings,
+        settings_path=folder / "noctule.toml",
+        folder=folder,
+        make_sensor=lambda now, see: make_sensor(
+            now,
+            DuplexStream(now.audio, SimulatedCard(stage.room_for(now.emit.carrier_hz))),
+            see,
+            service.note_calibration,
+        ),
+        routines_path=write_home(folder),
+        publisher=stage,
+        stage=stage,
+        calibrations=folder,
+        say=lambda line: print(line, file=sys.stderr),
+        warn=lambda line: print(f"noctule: {line}", file=sys.stderr),
+    )
+    with service:
+        yield service
+
+
+async def _serve(service: Service, stage: RoomStage, browser: bool) -> None:
+    """The stage and the app, in the service's loop."""
+    from noctule.service.address import address_of
+
+    app = await asyncio.to_thread(importlib.import_module, "noctule.web.app")
+    address = f"{address_of(service.settings.web).rstrip('/')}/room"
+    print(f"the demo is at {address}; Ctrl-C ends it", file=sys.stderr)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stage.run(service))
+        if browser:
+            group.create_task(_open(service, address))
+        group.create_task(app.serve(service))
+
+
+async def _open(service: Service, address: str) -> None:
+    """In the browser, where there is one, once the app listens."""
+    web = service.settings.web
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(OPENS_WITHIN_S):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection(web.host, web.port)
+                    writer.close()
+                    break
+                await asyncio.sleep(0.1)
+        await asyncio.to_thread(webbrowser.open, address)

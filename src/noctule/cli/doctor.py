@@ -61,7 +61,7 @@ def _examine(settings: Settings) -> Diagnosis:
     from rich.console import Console
 
     from noctule.audio import DeviceLost, DuplexStream
-    from noctule.calibrate.doctor import Check, Diagnosis, examine
+    from noctule.calibrate.doctor import examine, unheard
 
     stream = DuplexStream(settings.audio)
     stream.open()
@@ -70,11 +70,7 @@ def _examine(settings: Settings) -> Diagnosis:
         with Console(stderr=True).status("listening to inaudible test sounds, 15 s"):
             return examine(stream, stream.format.host_api, level_dbfs)
     except DeviceLost as error:
-        fix = (
-            "unmute the microphone, turn off noise suppression and echo cancelling (they mute silence), or "
-            "choose another input: `noctule devices`"
-        )
-        return Diagnosis((Check("input", "fail", str(error), fix),))
+        return unheard(str(error))
     finally:
         stream.close()
 

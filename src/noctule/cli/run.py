@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -16,12 +18,27 @@ if TYPE_CHECKING:
     from noctule.audio.duplex import DuplexStream
     from noctule.core.frames import FeatureBlock
     from noctule.core.settings import Settings
-    from noctule.service import Memory
     from noctule.service.runner import LiveSensor, Sink, Tone
+    from noctule.service.service import Service
+
+
+class Progress(Protocol):
+    """`Service.note_calibration`."""
+
+    def __call__(self, step: str | None, share: float = 0.0, error: str | None = None) -> None: ...
+
+
+class Mutable(Protocol):
+    """A sensor, or a service."""
+
+    @property
+    def muted(self) -> bool: ...
+
+    def mute(self, on: bool) -> None: ...
 
 
 def run(
-    headless: Annotated[bool, typer.Option("--headless", help="no live line; records only")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="no live line, no app; records only")] = False,
     input: Annotated[str | None, typer.Option(help="part of the input device's name")] = None,
     output: Annotated[str | None, typer.Option(help="part of the output device's name")] = None,
     sample_rate_hz: Annotated[int | None, typer.Option(help="of the sound card")] = None,
@@ -34,11 +51,11 @@ def run(
     seconds: Annotated[float | None, typer.Option(min=0.1, help="stop after so long")] = None,
     config: Annotated[Path | None, typer.Option(help="settings file (TOML)")] = None,
 ) -> int:
-    """Sense live: play the tone, listen, and say who moves.
+    """Sense live: play the tone, listen, say who moves, run Routines, and serve the app.
 
     Ctrl-C or SIGTERM fades the tone out and ends with 0. SIGUSR1 mutes: nothing sounds and nothing is heard,
     until the next SIGUSR1. Exit status 2: the device cannot be used, no
-    carrier came back with 'auto', or the output cannot be written.
+    carrier came back with 'auto', the output cannot be written, or the app cannot be served.
     """
     # One core is plenty, and NumPy's BLAS would keep a second one awake. Counts before NumPy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -51,21 +68,22 @@ def run(
             "emit": {"carrier_hz": carrier_hz, "level_dbfs": level_dbfs},
         },
     )
+    serve = None if headless or not settings.web.enabled else _serve
+    if serve is not None:
+        from noctule.service.address import check_free, check_password
+
+        check_password(settings.web)
+        check_free(settings.web)
     with contextlib.ExitStack() as stack:
         sinks: list[Sink] = []
         if jsonl or headless:
             sinks.append(stack.enter_context(_records_to(jsonl or "-")))
         if not headless:
             sinks.append(stack.enter_context(_live_line()))
-        see = None
-        if settings.store.enabled:
-            memory = stack.enter_context(_memory(settings))
-            sinks.append(memory.take)
-            see = memory.see
-        sensor = make_sensor(settings, see=see)
-        stack.enter_context(stopped_by_signals(sensor.stop))
-        stack.enter_context(muted_by_signal(sensor))
-        sensor.run(all_of(sinks), seconds)
+        service = stack.enter_context(_service(settings, config))
+        stack.enter_context(stopped_by_signals(service.stop))
+        stack.enter_context(muted_by_signal(service))
+        service.run(sinks, seconds, serve)
     return 0
 
 
@@ -73,10 +91,12 @@ def make_sensor(
     settings: Settings,
     stream: DuplexStream | None = None,
     see: Callable[[FeatureBlock], None] | None = None,
+    progress: Progress | None = None,
 ) -> LiveSensor:
     """The live sensor with its real parts; on another sound card than the machine's where one is given.
 
     see : is given the features of each decision before the decision.
+    progress : is told how far a calibration is, see `Service.note_calibration`.
     """
     from noctule.calibrate.probe import probe_bandwidth
     from noctule.pipeline import SensingPipeline, check_detector
@@ -88,7 +108,7 @@ def make_sensor(
         make_pipeline=lambda carrier_hz, sample_rate_hz, channels: SensingPipeline(
             settings, carrier_hz=carrier_hz, sample_rate_hz=sample_rate_hz, channels=channels, see=see
         ),
-        find_tone=lambda stream, again: find_tone(settings, stream, again),
+        find_tone=lambda stream, again: find_tone(settings, stream, again, progress),
         run_probe=probe_bandwidth,
         say=lambda line: print(line, file=sys.stderr),
         warn=lambda line: print(f"noctule: {line}", file=sys.stderr),
@@ -96,19 +116,35 @@ def make_sensor(
     )
 
 
-def _memory(settings: Settings) -> Memory:
-    """What happens is kept; whatever is wrong with the disk is said and does not reach the sensor."""
+def _service(settings: Settings, config: Path | None) -> Service:
+    """The running product on this machine's sound card."""
     from noctule.core.paths import state_folder
-    from noctule.service import Memory
+    from noctule.core.settings import default_path
+    from noctule.service.service import Service
 
-    return Memory(
-        settings.store,
-        state_folder(settings.store.folder),
+    service = Service(
+        settings,
+        settings_path=config or default_path(),
+        folder=state_folder(settings.store.folder),
+        make_sensor=lambda settings, see: make_sensor(settings, see=see, progress=service.note_calibration),
+        say=lambda line: print(line, file=sys.stderr),
         warn=lambda line: print(f"noctule: {line}", file=sys.stderr),
     )
+    return service
 
 
-def find_tone(settings: Settings, stream: DuplexStream, again: bool) -> Tone:
+async def _serve(service: Service) -> None:
+    """The app, in the service's loop; loading it takes seconds, which nobody there waits for."""
+    from noctule.service.address import address_of
+
+    app = await asyncio.to_thread(importlib.import_module, "noctule.web.app")
+    print(f"the app is at {address_of(service.settings.web)}", file=sys.stderr)
+    await app.serve(service)
+
+
+def find_tone(
+    settings: Settings, stream: DuplexStream, again: bool, progress: Progress | None = None
+) -> Tone:
     """The last calibration of these devices, or a new one where there is none that holds; kept for next time.
 
     Raises
@@ -131,10 +167,13 @@ def find_tone(settings: Settings, stream: DuplexStream, again: bool) -> Tone:
         and known.wanted_range_m == wanted.range_m
     )
     if known is None or again or not holds:
+        tell = progress or (lambda step, share=0.0, error=None: None)
         try:
-            known = with_progress(stream, settings, identities)
+            known = with_progress(stream, settings, identities, tell)
             save(known)
+            tell(None)
         except NoctuleError as error:
+            tell(None, error=str(error))
             if known is None or again:
                 raise
             print(f"noctule: {error}; the last calibration is used", file=sys.stderr)
@@ -213,7 +252,7 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def muted_by_signal(sensor: LiveSensor) -> Iterator[None]:
+def muted_by_signal(sensor: Mutable) -> Iterator[None]:
     """SIGUSR1 mutes, and unmutes; where the system has it."""
     if not hasattr(signal, "SIGUSR1"):
         yield

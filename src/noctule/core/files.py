@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
+def written_whole(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     """A file to write into, which takes the place of `path` when all of it is on the disk.
 
     It is `path` with `.part` behind until then. Whoever reads meanwhile, and whoever comes after a kill,
@@ -25,6 +25,8 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("wb") as file:
+            if mode is not None:
+                part.chmod(mode)  # before there is anything to read
             yield file
             file.flush()
             os.fsync(file.fileno())

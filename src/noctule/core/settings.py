@@ -220,6 +220,40 @@ class StoreSettings(_Section):
     )
 
 
+class WebSettings(_Section):
+    """The app in the browser, and its API."""
+
+    enabled: bool = Field(True, description="`noctule run` without --headless serves the app")
+    host: str = Field(
+        "127.0.0.1",
+        description="address to listen on; any but this machine's own needs a password: `noctule password`",
+    )
+    port: int = Field(8742, ge=1, le=65535)
+    base_path: str = Field(
+        "",
+        pattern=r"^(/[\w.~-]+)*$",
+        description="where a proxy shows the app, as in /noctule",
+    )
+    password_hash: str | None = Field(
+        None, description="written by `noctule password`; None: whoever reaches the address may come in"
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="more names that the app answers to, as those a proxy knows it by"
+    )
+
+
+class RoutinesSettings(_Section):
+    """What is done when somebody comes, leaves, moves."""
+
+    enabled: bool = Field(True, description="`noctule run` runs Routines")
+    file: Path | None = Field(None, description="None: $XDG_CONFIG_HOME/noctule/routines.yaml")
+
+    @property
+    def path(self) -> Path:
+        """Where Routines are."""
+        return self.file.expanduser() if self.file else default_path().with_name("routines.yaml")
+
+
 class Settings(_Section):
     """The whole tree."""
 
@@ -231,6 +265,8 @@ class Settings(_Section):
     model: ModelSettings = ModelSettings()
     presence: PresenceSettings = PresenceSettings()
     store: StoreSettings = StoreSettings()
+    routines: RoutinesSettings = RoutinesSettings()
+    web: WebSettings = WebSettings()
 
 
 def load_settings(
@@ -261,6 +297,17 @@ def load_settings(
             kept = tree.setdefault(section, {})
             if isinstance(kept, dict):  # where the file has no table, validation says so
                 kept.update({k: v for k, v in values.items() if v is not None})
+    return checked_settings(tree)
+
+
+def checked_settings(tree: Mapping[str, Any]) -> Settings:
+    """Settings from `{section: {key: value}}`.
+
+    Raises
+    ------
+    NoctuleError
+        As `load_settings`.
+    """
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:

@@ -231,14 +231,19 @@ def without_pause(stage: Stage, part: AnyPart) -> AnyPart:
     elif isinstance(part, Draught):
         update["strength"] = max(part.strength, 0.2)
         if isinstance(part, Curtain | Lamp) and stage.chance(STORMS):
-            most_m = 0.3 if isinstance(part, Curtain) else min(0.3, 0.4 * part.cord_m)
-            update |= {"strength": 1.0, "swing_m": rng.uniform(0.3, 1.0) * most_m}
+            update |= _blown(stage, part)
         if isinstance(part, Curtain) and stage.chance(0.5):
             update["flutter_hz"] = rng.uniform(0.9, 3.0)
     elif isinstance(part, Fan) and stage.chance(0.2):  # somebody turns its knob
         at_s = rng.uniform(0.2, 0.8) * stage.duration_s
         update["speed_steps"] = ((at_s, part.rpm * rng.uniform(0.6, 1.4)),)
     return part.model_copy(update=update)
+
+
+def _blown(stage: Stage, part: Curtain | Lamp) -> Parts:
+    """What a storm makes of it."""
+    most_m = 0.3 if isinstance(part, Curtain) else min(0.3, 0.4 * part.cord_m)
+    return {"strength": 1.0, "swing_m": stage.rng.uniform(0.3, 1.0) * most_m}
 
 
 def _now_and_then(stage: Stage, low_s: float, high_s: float) -> tuple[float, ...]:
@@ -366,6 +371,18 @@ def _other_motion(stage: Stage) -> Parts:
     return {"mover": tuple(parts), "sound": tuple(sounds(stage, (0.7, 0.2, 0.1)))}
 
 
+def _storms(stage: Stage) -> Parts:
+    """Cloth and lamps in wind without pause; half of the time somebody walks past them."""
+    wild = []
+    for _ in range(1 + stage.chance(0.3)):
+        part = running(stage, (Curtain, Curtain, Curtain, Lamp))
+        assert isinstance(part, Curtain | Lamp)
+        wild.append(part.model_copy(update=_blown(stage, part)))
+    ways = (people.walker, people.visitor, people.caller)
+    passer = [stage.one_of(ways)(stage.rng, stage.space, stage.duration_s)] if stage.chance(0.5) else []
+    return {"mover": tuple(wild), "person": tuple(passer)}
+
+
 def _transients(stage: Stage) -> Parts:
     """Nobody; bursts and emitters close upon each other, some of it through a wall, and people next door."""
     heard = []
@@ -460,8 +477,9 @@ STRATA: tuple[Stratum, ...] = (
     Stratum("seated", 0.10, (60.0, 180.0), _seated),
     Stratum("close_by", 0.04, (15.0, 45.0), _close_by),
     Stratum("cold_starts", 0.03, (4.0, 8.0), _cold_starts),
-    Stratum("other_motion", 0.25, (30.0, 90.0), _other_motion),
-    Stratum("transients", 0.07, (30.0, 90.0), _transients),
+    Stratum("other_motion", 0.20, (30.0, 90.0), _other_motion),
+    Stratum("storms", 0.07, (30.0, 90.0), _storms),
+    Stratum("transients", 0.05, (30.0, 90.0), _transients),
     Stratum("next_door", 0.05, (30.0, 90.0), _next_door),
     Stratum("faults", 0.06, (30.0, 60.0), _faults),
     Stratum("empty", 0.01, (30.0, 120.0), _empty),

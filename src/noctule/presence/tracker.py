@@ -101,8 +101,12 @@ class PresenceTracker:
     """
 
     def __init__(self, settings: PresenceSettings) -> None:
-        self._settings = settings
         self._memory = _Memory()
+        self.set_settings(settings)
+
+    def set_settings(self, settings: PresenceSettings) -> None:
+        """Others from the next frame on; everything remembered stays."""
+        self._settings = settings
         self._minor_latency_s = max(settings.minor_on_latency_s, settings.on_latency_s)
 
     def reset(self) -> None:

@@ -108,6 +108,10 @@ class Engine:
                 self._memory.routines[id_].known_since_s = now_s
         self._memory.runs = [run for run in self._memory.runs if run.routine in self.routines]
 
+    def set_home(self, home: Home) -> None:
+        """Another home from now on: its place, its time zone."""
+        self._home = home
+
     @property
     def now_s(self) -> float:
         """The wall clock as of the last event, seconds since 1970."""
@@ -197,6 +201,7 @@ class Engine:
         motion: Literal["none", "minor", "major"] | None = None,
         presence: bool | None = None,
         at: datetime | None = None,
+        asked: Iterable[Routine] | None = None,
     ) -> list[Verdict]:
         """What would happen, with every reason; nothing changes.
 
@@ -205,13 +210,14 @@ class Engine:
         motion, presence : what the sensor is taken to say; "none": there has been no motion for as long as a
             Routine asks for. Both None: what each Routine waits for is taken to happen.
         at : the time it is taken to be.
+        asked : of these Routines, which need not be the engine's; None: of all that are.
         """
         now = (at or self.local()).astimezone(self._home.zone)
         situation = self._situation(now)
         if presence is not None:
             situation = replace(situation, presence=presence)
         verdicts = []
-        for routine in self.routines.values():
+        for routine in self.routines.values() if asked is None else asked:
             reasons = [] if routine.enabled else [Reason(False, "it is switched off")]
             reasons.append(_would_start(routine.when, motion, presence))
             reasons += check(routine.only_if, situation) if routine.only_if else []
@@ -319,7 +325,8 @@ class Engine:
     def _obstacles(self, routine: Routine, now_s: float) -> list[Reason]:
         """What keeps it from running besides its conditions."""
         reasons = []
-        ran_s = self._memory.routines[routine.id].ran_s
+        known = self._memory.routines.get(routine.id)
+        ran_s = known.ran_s if known else None
         if routine.suppress_for is not None:
             ago_s = None if ran_s is None else max(0.0, now_s - ran_s)
             ago = "it has not run yet" if ago_s is None else f"it ran {duration_text(round(ago_s))} ago"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from noctule.routines.actions.wait import Wait
@@ -18,7 +18,7 @@ from noctule.routines.verdict import Done, Entry, Verdict
 #: While nothing is decided the snapshot is kept so often: a kill loses at most so much of the last motion.
 KEEP_EVERY_S = 1.0
 
-Keep = Callable[[Mapping[str, Any]], None]
+Keep = Callable[[Mapping[str, Any]], Awaitable[None] | None]
 Tell = Callable[[Entry], None]
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ class Runner:
 
     Parameters
     ----------
-    keep : takes the engine's snapshot; what it raises is logged.
+    keep : takes the engine's snapshot; what it raises is logged. Where it gives back something to await, an
+        action waits for that; it must not fail.
     tell : takes each line of the log.
     """
 
@@ -72,6 +73,10 @@ class Runner:
             if number not in wanted:
                 task.cancel()
 
+    def set_tools(self, tools: Tools) -> None:
+        """Others from the next action on."""
+        self._tools = tools
+
     async def test(self, routine: Routine) -> list[Done]:
         """Run the actions of a Routine now, whatever its conditions say; its timers do not notice."""
         results = []
@@ -94,7 +99,8 @@ class Runner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._keep_snapshot(now=True)
+        if (kept := self._keep_snapshot(now=True)) is not None:
+            await kept
 
     def _start(self, run: Run, replaced: list[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(self._execute(run, replaced))
@@ -115,8 +121,8 @@ class Runner:
                 self._engine.begin_wait(run, step.action.for_s)
                 self._keep_snapshot(now=True)
                 await self._wait(run)
-            else:
-                self._keep_snapshot(now=True)
+            elif (kept := self._keep_snapshot(now=True)) is not None:
+                await kept
             done = await self._do(routine, index, step)
             if not done.ok and step.on_error == "stop":
                 break
@@ -160,16 +166,17 @@ class Runner:
             log.debug("an action failed", exc_info=True)
             return False, f"{type(error).__name__}: {error}".strip(": ")
 
-    def _keep_snapshot(self, now: bool) -> None:
+    def _keep_snapshot(self, now: bool) -> Awaitable[None] | None:
         if self._keep is None:
-            return
+            return None
         if not now and abs(self._engine.now_s - self._kept_s) < KEEP_EVERY_S:
-            return
+            return None
         self._kept_s = self._engine.now_s
         try:
-            self._keep(self._engine.snapshot())
+            return self._keep(self._engine.snapshot())
         except Exception as error:  # a full disk must not keep the light from going on
             log.error("the state of Routines could not be kept: %s", error)
+            return None
 
     def _say(self, entry: Entry) -> None:
         if self._tell is None:

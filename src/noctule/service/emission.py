@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noctule.audio.duplex import DuplexStream
+from noctule.audio.duplex import DuplexStream, Reserved
 from noctule.calibrate.delay import estimate_delay
 from noctule.core.settings import EmitSettings
 from noctule.emit import EmissionMeter, TonePlayer, chirp_burst, choose_level, on_grid, tone_table
@@ -43,6 +43,7 @@ class Emission:
         heard = stream.play_and_record(self._burst)
         found = estimate_delay(heard, self._burst, stream.sample_rate_hz)
         self.delay_s = found.delay_s if found else None
+        stream.reserved = Reserved(self.carrier_hz, self.level.amplitude)
         stream.set_player(TonePlayer(self._table, stream.sample_rate_hz, self._ramp_s))
         stream.skip(self.fade_in(stream))
 

@@ -67,7 +67,7 @@ class History:
             query = query.where(EventRow.id == event_id)
         with self._session() as session:
             rows = session.execute(query).all() if session else []
-        return [_event_record(event, label) for event, label in reversed(rows)]
+        return [event_record(event, label) for event, label in reversed(rows)]
 
     def decisions(self, since_ms: int, until_ms: int, limit: int = 10_000) -> list[dict[str, Any]]:
         """In the order they were made."""
@@ -142,7 +142,8 @@ class History:
         self._up_to_date = True
 
 
-def _event_record(event: EventRow, label: str | None) -> dict[str, Any]:
+def event_record(event: EventRow, label: str | None) -> dict[str, Any]:
+    """An event as it is told: a plain dict that JSON can carry."""
     record = _record(event)
     start, end = iso_of_ms(record.pop("start_ms")), iso_of_ms(record.pop("end_ms"))
     return {"id": record.pop("id"), "start": start, "end": end, **record, "label": label}

@@ -4,6 +4,9 @@ A worker thread owns the sound card and the pipeline and gives each record to th
 calling thread only watches: when no record came for a while, whatever the reason (the card is lost, a
 driver hangs, a probe is under way, it is muted), it says so in records of its own.
 
+Whoever wants the open card for a while (a calibration, an examination) asks for it; records say meanwhile
+that nobody looks, on purpose. One sensor may follow another: time, who is here, and the records go on.
+
 Where the settings ask for it, the tone rests while it is known who is here (`noctule.emit.gate`): the stream
 goes on, what is heard meanwhile is not looked at, and the worker gives records that say so.
 """
@@ -13,8 +16,10 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Protocol
@@ -23,7 +28,7 @@ from noctule.audio.devices import rate_fix
 from noctule.audio.duplex import DeviceLost, DuplexStream
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import BLOCKING_FAULTS, AudioBlock, Decision, Fault, Float32Array
-from noctule.core.settings import Settings
+from noctule.core.settings import PresenceSettings, Settings
 from noctule.emit import EmissionGate
 from noctule.service.emission import Emission
 from noctule.service.rhythm import FrameRhythm
@@ -60,7 +65,9 @@ class Pipeline(Protocol):
 
     def snapshot(self) -> dict[str, Any]: ...
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None: ...
+    def restore(self, snapshot: Mapping[str, Any], age_s: float = 0.0) -> None: ...
+
+    def set_presence(self, settings: PresenceSettings) -> None: ...
 
 
 class Probe(Protocol):
@@ -83,6 +90,19 @@ class Tone:
     drifted: Callable[[Decision], str | None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Something that needs the open card.
+
+    tone : what to play is to be found anew when it is done.
+    """
+
+    words: str
+    work: Callable[[DuplexStream], Any]
+    tone: bool
+    done: Future[Any]
+
+
 #: The tone for an open card; True: whatever was known before, look anew.
 FindTone = Callable[[DuplexStream, bool], Tone]
 #: (carrier_hz, sample_rate_hz, channels)
@@ -98,6 +118,7 @@ class State(Enum):
     SENSING = "sensing"
     SILENT = "silent"
     PROBING = "probing"
+    ASIDE = "aside"
     LOST = "lost"
     MUTED = "muted"
 
@@ -118,6 +139,12 @@ class LiveSensor:
     say, warn : a line for people.
     stream : the sound card; None opens the real one.
     monotonic : clock in seconds of the watch over the worker.
+
+    Attributes
+    ----------
+    stream : the sound card.
+    state : what the worker does.
+    worked : it has begun to look at least once.
     """
 
     def __init__(
@@ -137,7 +164,7 @@ class LiveSensor:
         self._find_tone, self._run_probe = find_tone, run_probe
         self._tone: Tone | None = None
         self._say, self._warn = say, warn
-        self._stream = stream or DuplexStream(settings.audio)
+        self.stream = self._stream = stream or DuplexStream(settings.audio)
         self._monotonic = monotonic
         self._stop = threading.Event()
         self._ended = threading.Event()
@@ -150,6 +177,11 @@ class LiveSensor:
         self._emission: Emission | None = None
         self._gate = EmissionGate(settings.gate) if settings.gate.enabled else None
         self._made_for: tuple[float, float, int] | None = None
+        self._known: tuple[Mapping[str, Any], float] | None = None
+        self._presence: PresenceSettings | None = None  # others than it was made with
+        self._jobs: deque[_Job] = deque()
+        self._aside = ""
+        self.worked = False
         self._failure: BaseException | None = None
         self._missing_since_s: float | None = None
         self._carrier_settled = False  # it came back once, or we know why it does not
@@ -174,8 +206,69 @@ class LiveSensor:
         """What was asked for last."""
         return self._muted
 
+    def follow(self, before: LiveSensor, forget: bool = False) -> None:
+        """Go on where another sensor has ended; before `run`.
+
+        Time goes on from there, and records come from the first moment: until this sensor looks, they say
+        that nobody does. `forget`: who is here is not known any more, and there are no records until then.
+        """
+        self._last_time_s = before._last_time_s
+        self._stream.follow(before._stream)
+        self._muted = before._muted
+        if not forget:
+            self._pipeline, self._emission = before._pipeline, before._emission
+        self._aside = "the sensor starts anew with other settings"
+
+    def restore(self, snapshot: Mapping[str, Any], age_s: float) -> None:
+        """Know what another process knew (`snapshot`) so long ago; before `run`."""
+        self._known = (snapshot, age_s)
+
+    @property
+    def loudspeaker(self) -> DuplexStream | None:
+        """The sound card, for what is to sound besides the tone; None while nothing may."""
+        return self._stream if self.state in (State.SENSING, State.SILENT) and not self._muted else None
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """Who is here, as JSON can carry it; for the sink, or when it has ended. None: not yet known."""
+        return self._pipeline.snapshot() if self._pipeline is not None else None
+
+    def set_presence(self, settings: PresenceSettings) -> None:
+        """Other settings from the next frame on; any thread. Who is here is not forgotten."""
+        with self._turn:
+            self._presence = settings
+            if self._pipeline is not None:
+                self._pipeline.set_presence(settings)
+
+    def ask(self, words: str, work: Callable[[DuplexStream], Any], *, new_tone: bool = False) -> Future[Any]:
+        """Have something done with the open card; any thread. Nothing else sounds or listens meanwhile.
+
+        Parameters
+        ----------
+        words : what it is, as in "a calibration is under way".
+        work : is given the stream, in the sensor's thread; what it gives or raises is the future's.
+        new_tone : ask again what to play when it is done.
+
+        Returns
+        -------
+        Future
+            Raises NoctuleError where the card is not to be had: muted, lost, ended.
+        """
+        job = _Job(words, work, new_tone, Future())
+        self._jobs.append(job)
+        if self._ended.is_set():
+            self._refuse_jobs("the sensor does not run")
+        elif self._muted:
+            self._refuse_jobs("it is muted: nothing may sound")
+        elif self.state is State.LOST:
+            self._refuse_jobs("the sound card is away")
+        return job.done
+
+    def wait_until_ended(self, seconds: float) -> bool:
+        """Whether the sound card is free, waiting so long at most."""
+        return self._ended.wait(seconds)
+
     def run(self, sink: Sink, seconds: float | None = None) -> None:
-        """Sense until `stop`, or for `seconds` of stream time; every record goes to `sink`.
+        """Sense until `stop`, or to `seconds` of stream time; every record goes to `sink`.
 
         Raises
         ------
@@ -204,7 +297,7 @@ class LiveSensor:
 
     @property
     def _idle(self) -> bool:
-        return self.state in (State.LOST, State.PROBING, State.MUTED, State.STARTING)
+        return self.state not in (State.SENSING, State.SILENT)
 
     def _over(self, time_s: float) -> bool:
         return self._stop.is_set() or (self._seconds is not None and time_s >= self._seconds)
@@ -217,8 +310,9 @@ class LiveSensor:
             return
         time_s = max(self._stream.now_s, self._last_time_s + 1e-3)
         with self._turn:
-            if self.state is State.STARTING:  # again: unmuted, and not yet looking
-                self._give(self._pipeline.paused(time_s))
+            if self.state in (State.STARTING, State.ASIDE):
+                paused = self._pipeline.paused(time_s)
+                self._give(replace(paused, reason=f"paused: {self._aside}") if self._aside else paused)
             else:
                 fault = _WHY_IDLE.get(self.state, Fault.DEVICE_LOST)
                 self._give(self._pipeline.unavailable(time_s, fault))
@@ -236,17 +330,22 @@ class LiveSensor:
                 try:
                     if self._muted:
                         self._stay_muted()
+                    elif self._jobs:
+                        self._step_aside(self._jobs.popleft())
                     else:
                         self._sense()
                 except DeviceLost as lost:
-                    if self._pipeline is None:  # it never worked: the start failed
+                    if not self.worked:  # the start failed
                         raise
                     self._wait_for_return(lost)
         except BaseException as error:
             self._failure = error
         finally:
             self._stream.close()
+            self._refuse_jobs("the sensor has ended")
             self._say_what_was_saved()
+            if self._emission is not None:
+                self._emission.lost()
             self._ended.set()
 
     def _begin(self) -> None:
@@ -268,6 +367,30 @@ class LiveSensor:
         self._emission = Emission(emit, carrier_hz, self._stream.sample_rate_hz)
         if self._emission.level.reason:
             self._warn(f"the level is {self._emission.level.reason}")
+
+    def _step_aside(self, job: _Job) -> None:
+        """Let somebody else have the card."""
+        if not job.done.set_running_or_notify_cancel():
+            return
+        assert self._emission is not None
+        self._aside, self.state = job.words, State.ASIDE
+        try:
+            self._emission.silence(self._stream)
+            found = job.work(self._stream)
+            if job.tone:
+                self._prepare(again=False)
+        except BaseException as error:
+            job.done.set_exception(error)
+            if isinstance(error, DeviceLost) or not isinstance(error, Exception):
+                raise
+        else:
+            job.done.set_result(found)
+
+    def _refuse_jobs(self, why: str) -> None:
+        while self._jobs:
+            job = self._jobs.popleft()
+            if job.done.set_running_or_notify_cancel():
+                job.done.set_exception(NoctuleError(f"not now: {why}"))
 
     def _probe(self) -> Probe:
         emit = self._settings.emit
@@ -334,7 +457,7 @@ class LiveSensor:
         return True
 
     def _ends_with(self, block: AudioBlock) -> bool:
-        return self._muted or self._over(_start_s(block))
+        return self._muted or bool(self._jobs) or self._over(_start_s(block))
 
     def _emission_goes_on(self, decisions: Sequence[Decision]) -> bool:
         gate = self._gate
@@ -386,7 +509,8 @@ class LiveSensor:
     def _stay_muted(self) -> None:
         """Close the card until somebody wants it again."""
         assert self._emission is not None
-        self.state = State.MUTED
+        self.state, self._aside = State.MUTED, ""
+        self._refuse_jobs("it is muted: nothing may sound")
         self._emission.lost()
         self._stream.close()
         self._say("muted: nothing sounds, nothing is heard")
@@ -400,6 +524,8 @@ class LiveSensor:
             raise DeviceLost(str(error)) from None
 
     def _wait_while_muted(self) -> None:
+        if self._muted and self._pipeline is not None:
+            self.state = State.MUTED
         while self._muted and not self._over(self._stream.now_s):
             self._stop.wait(IDLE_RECORD_S)
 
@@ -410,11 +536,24 @@ class LiveSensor:
         wanted = self._emission.carrier_hz, stream.sample_rate_hz, stream.channels
         if self._pipeline is None or self._made_for != wanted:
             before, self._made_for = self._pipeline, wanted
-            self._pipeline = self._make_pipeline(*wanted)
-            if before is not None:
-                self._pipeline.restore(before.snapshot())
+            made = self._make_pipeline(*wanted)
+            with self._turn:
+                if before is not None:
+                    made.restore(before.snapshot())
+                elif self._known is not None:
+                    self._recall(made, *self._known)
+                if self._presence is not None:
+                    made.set_presence(self._presence)
+                self._pipeline = made
         self._pipeline.reset()
+        self.worked = True
         return self._pipeline
+
+    def _recall(self, pipeline: Pipeline, snapshot: Mapping[str, Any], age_s: float) -> None:
+        try:
+            pipeline.restore(snapshot, age_s)
+        except NoctuleError as error:
+            self._warn(str(error))
 
     def _give(self, decision: Decision) -> None:
         assert self._emission is not None
@@ -461,7 +600,8 @@ class LiveSensor:
         assert self._emission is not None
         if self.state is not State.LOST:
             self._warn(f"{lost}; waiting for the device to come back")
-        self.state = State.LOST
+        self.state, self._aside = State.LOST, ""
+        self._refuse_jobs("the sound card is away")
         self._emission.lost()
         self._stream.reopen(self._give_up)
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, delete, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from noctule.core.errors import NoctuleError
@@ -142,15 +142,15 @@ class Store:
         del values["first"]
         return self._keep(EventRow, values, f"event {event.uid}")
 
-    def keep_label(self, event_id: int, what: str) -> Future[int]:
-        """Queue what an event really was.
+    def keep_label(self, event_id: int, what: str | None) -> Future[int]:
+        """Queue what an event really was; None takes back what was said.
 
         Raises
         ------
         NoctuleError
             Not one of `WHATS`. An event that does not exist is told by the future.
         """
-        if what not in WHATS:
+        if what is not None and what not in WHATS:
             raise NoctuleError(f"an event was {', '.join(WHATS[:-1])} or {WHATS[-1]}, not '{what}'")
         values = {"event_id": event_id, "what": what, "at_ms": self._clock.now_ms()}
         return self._keep(LabelRow, values, f"label {event_id}")
@@ -302,6 +302,10 @@ class Store:
 
 def _written(connection: Connection, one: _Waiting) -> int | NoctuleError:
     """The number of the row; what the tables refuse must not keep the others from being written."""
+    if one.table is LabelRow and one.values["what"] is None:
+        event_id = int(one.values["event_id"])
+        connection.execute(delete(LabelRow).where(LabelRow.event_id == event_id))
+        return event_id
     try:
         with connection.begin_nested():
             return _rewritten(connection, one) or _inserted(connection, one)

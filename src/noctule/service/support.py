@@ -47,7 +47,7 @@ _SECRET_TEXT = (
 )
 _PACKAGES = (
     "numpy", "scipy", "numba", "onnxruntime", "sounddevice", "soundfile", "sigmf", "pydantic", "sqlalchemy",
-    "alembic",
+    "alembic", "nicegui", "fastapi", "uvicorn", "starlette", "aiomqtt",
 )  # fmt: skip
 
 

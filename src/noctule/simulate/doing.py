@@ -15,6 +15,8 @@ from noctule.simulate.smooth import minimum_jerk, step
 
 #: Time in which an action goes over from the stance it began in, and the speed of that where it is far.
 BLEND_S, BLEND_MPS = 0.35, 0.7
+#: The speed with which an action begins is looked at over this.
+_SWING_LOOK_S = 1e-3
 #: Pauses longer than this are no motion.
 PAUSE_S = 1.0
 
@@ -57,10 +59,13 @@ class Performance:
         here, facing = np.array([[stance.x_m, stance.y_m]]), np.array([stance.heading_rad])
         self._place_m = place_m or (lambda time_s: np.repeat(here, len(time_s), 0))
         self._heading_rad = heading_rad or (lambda time_s: np.repeat(facing, len(time_s)))
-        self._offset_m = np.zeros_like(stance.joints_m)
+        self._offset_m, self._swing_mps = np.zeros_like(stance.joints_m), np.zeros_like(stance.joints_m)
         self._offset_m = stance.joints_m - self._joints(np.zeros(1))[0]
         far_m = float(np.abs(self._offset_m).max())
         self._blend_s = max(BLEND_S, 1.5 * far_m / BLEND_MPS) if settle else np.inf
+        if stance.joints_mps is not None:
+            first = self._joints(np.array([0.0, _SWING_LOOK_S]))
+            self._swing_mps = stance.joints_mps - (first[1] - first[0]) / _SWING_LOOK_S
         at_end = self._joints(np.array([duration_s]))[0]
         pelvis = at_end[JOINT["pelvis"]]
         self.end = Stance(
@@ -86,7 +91,10 @@ class Performance:
         own = posture.joints(self._body, self._rows(time_s))
         joints = in_room(own, self._place_m(time_s), self._heading_rad(time_s))
         left = 1.0 if np.isinf(getattr(self, "_blend_s", np.inf)) else 1.0 - step(time_s / self._blend_s)
-        return np.asarray(joints + np.multiply.outer(left * np.ones(len(time_s)), self._offset_m))
+        joints += np.multiply.outer(left * np.ones(len(time_s)), self._offset_m)
+        if self._swing_mps.any():
+            joints += np.multiply.outer(time_s * (1.0 - step(time_s / BLEND_S)), self._swing_mps)
+        return np.asarray(joints)
 
     def _fastest_mps(self) -> float:
         """Of any joint, with something in hand for the surface around it."""

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,18 +24,20 @@ from noctule.core.frames import Float32Array
 from noctule.simulate.clutter import still_paths
 from noctule.simulate.echo import Echo
 from noctule.simulate.electronics import AudioChain
+from noctule.simulate.fading_echo import FadingEcho
+from noctule.simulate.led import Led
 from noctule.simulate.medium import Medium
+from noctule.simulate.movers.paced import Paced
 from noctule.simulate.parts import FloatArray, Sound, generator
 from noctule.simulate.person import PersonMover
-from noctule.simulate.pose import JOINT, Action, Stance
+from noctule.simulate.pose import Action
 from noctule.simulate.programme import Programme
 from noctule.simulate.resample import Decimator, Interpolator
 from noctule.simulate.scenes import Location, Scene
-from noctule.simulate.seated import StandUp
 from noctule.simulate.sound_field import SoundField
+from noctule.simulate.steering import Point
 from noctule.simulate.transducers import Band, Envelope
 from noctule.simulate.truth import Instant, instant, whereabouts
-from noctule.simulate.walking import Walk, rest
 
 ComplexArray = npt.NDArray[np.complex128]
 
@@ -54,8 +56,10 @@ BLOCK_S = 0.06
 _LEAD_S = 0.1
 #: Fastest hand or foot of somebody who is steered.
 _FASTEST_MPS = 6.0
-#: Whoever has nothing to do rests for so long.
-_EVER_S = 1e5
+#: Music is composed so far ahead.
+_COMPOSED_S = 0.4
+#: Whoever goes about is heard over other walls after so long.
+_WAYS_LAST_S = 2.0
 
 
 class LiveRoom:
@@ -95,6 +99,7 @@ class LiveRoom:
             (len(self._taps) - 1, self.microphones)
         )  # what the microphones' filters remember
         self._modulation: Envelope | None = None
+        self._asked = 0  # how often for music, or for silence
         self._music: list[Sound] = []
         self._sounds = self._sound_field()
         movers = scene.movers()
@@ -102,7 +107,13 @@ class LiveRoom:
         self._movers = {where: mover for where, _, mover in movers}
         for person in self._people():
             person.highest_speed_mps = _FASTEST_MPS
-        self._echoes = {where: self._echo(where) for where in self._movers}
+        for where, part in self._parts.items():
+            if hasattr(part, "route"):  # goes on where it stopped, however often it is switched
+                running = part.model_copy(update={"from_s": 0.0, "to_s": None})
+                self._movers[where] = Paced(running.mover(generator(scene.seed, *where)))
+        self._led = [Led(one, [scene.seed, n]) for n, one in enumerate(self._people())]
+        self._echoes = {where: FadingEcho(self._echo(where)) for where in self._movers}
+        self._renewed_s = dict.fromkeys(self._movers, 0.0)
 
     # ---- the sound card's side
 
@@ -178,11 +189,20 @@ class LiveRoom:
         """Echoes of everything that moves, `(count, microphones)` pascal."""
         margin = self._interpolator.margin
         low = first // _FOLD
+        self._renew(low + margin)
         slow = np.zeros((count // _FOLD + 2 * margin, self.microphones), np.complex64)
         for echo in self._echoes.values():
             slow += echo.pressure(low - margin, len(slow))
         turns = (np.arange(first, first + count) * self._turns_per_sample) % 1.0
         return np.asarray((self._interpolator.process(slow) * np.exp(2j * np.pi * turns)[:, None]).real)
+
+    def _renew(self, first_sample: int) -> None:
+        """Who goes about, or was switched, is soon heard over other walls."""
+        for where, since_s in self._renewed_s.items():
+            old = since_s < self.now_s - _WAYS_LAST_S and isinstance(self._movers[where], PersonMover | Paced)
+            if (old or since_s < 0.0) and not self._echoes[where].fading:
+                self._echoes[where].become(self._echo(where), first_sample)
+                self._renewed_s[where] = self.now_s
 
     def _impulse_response(self) -> FloatArray:
         """(taps, microphones) pascal for full scale, of everything that stands still; exact fractions."""
@@ -219,7 +239,7 @@ class LiveRoom:
             mover,
             list(self._movers).index(where),
             self.scene.seed,
-            (now_s, now_s + 10.0),
+            (now_s, now_s + 2.0 * _WAYS_LAST_S),
             others,
             0.0,
             self._left,
@@ -233,7 +253,7 @@ class LiveRoom:
     # ---- what can be told to it while it runs
 
     def do(self, action: Action, person: int = 0) -> None:
-        """Let somebody begin something now, whatever they were doing.
+        """Let somebody begin something now, whatever they were doing; who walks stops first.
 
         Raises
         ------
@@ -241,31 +261,26 @@ class LiveRoom:
             Nobody has that number, or it cannot follow (who sits cannot walk).
         """
         with self._lock:
-            mover = self._person(person)
-            starts_s = self.now_s + _LEAD_S - mover.from_s
-            rng = np.random.default_rng([self.scene.seed, person, self._position])
-            try:
-                doing = action.begin(mover.body, _stance(mover, starts_s), rng)
-            except ValueError as error:
-                raise NoctuleError(str(error)) from None
-            mover.sequence.then(doing, starts_s)
-            mover.sequence.then(rest(mover.body, doing.end, _EVER_S, rng))
-            self._echoes["person", person] = self._echo(("person", person))
+            self._person(person).do(action, self.now_s + _LEAD_S)
+
+    def then(self, action: Action, person: int = 0) -> None:
+        """The same, once they have done everything that was asked for."""
+        with self._lock:
+            self._person(person).then(action, self.now_s + _LEAD_S)
 
     def walk(self, x_m: float, y_m: float, person: int = 0, speed_mps: float = 1.2) -> None:
         """Let somebody walk to a place; who sits stands up first."""
+        self.follow([(x_m, y_m)], person, speed_mps)
+
+    def follow(self, way: Sequence[Point], person: int = 0, speed_mps: float = 1.2) -> None:
+        """Let somebody walk along a way, from the middle of a step if need be; who sits stands up first."""
         with self._lock:
-            mover = self._person(person)
-            starts_s = self.now_s + _LEAD_S - mover.from_s
-            if _stance(mover, starts_s).posture == "seated":
-                rng = np.random.default_rng([self.scene.seed, person, self._position])
-                mover.sequence.then(StandUp().begin(mover.body, _stance(mover, starts_s), rng), starts_s)
-                walking = Walk(to=(x_m, y_m), speed_mps=speed_mps)
-                mover.sequence.then(walking.begin(mover.body, mover.sequence.end, rng))
-                mover.sequence.then(rest(mover.body, mover.sequence.end, _EVER_S, rng))
-                self._echoes["person", person] = self._echo(("person", person))
-            else:
-                self.do(Walk(to=(x_m, y_m), speed_mps=speed_mps), person)
+            self._person(person).follow(way, self.now_s + _LEAD_S, speed_mps)
+
+    def busy_s(self, person: int = 0) -> float:
+        """So much longer somebody does what they were asked to."""
+        with self._lock:
+            return max(self._person(person).free_s() - self.now_s, 0.0)
 
     def switch(self, mover: int, on: bool) -> None:
         """Switch a fan, a vacuum, a draught, ... on or off, by its place among the scene's movers."""
@@ -276,52 +291,79 @@ class LiveRoom:
             at_s = self.now_s + _LEAD_S
             times = {"from_s": at_s, "to_s": None} if on else {"to_s": at_s}
             self._parts[where] = self._parts[where].model_copy(update=times)
-            self._movers[where] = self._parts[where].mover(generator(self.scene.seed, *where))
-            self._echoes[where] = self._echo(where)
+            thing = self._movers[where]
+            if isinstance(thing, Paced):
+                thing.switch(on, at_s)
+            else:
+                self._movers[where] = self._parts[where].mover(generator(self.scene.seed, *where))
+            self._renewed_s[where] = -1.0
+
+    def place_m(self, mover: int) -> tuple[float, float]:
+        """Where one of the scene's movers is, on the floor."""
+        with self._lock:
+            seen = self._movers["mover", mover].scatterers(np.array([self.now_s]), self._place.middle_m)
+            x, y, _ = seen.position_m[0].mean(0).tolist()
+            return x, y
 
     def play(self, programme: Programme | None) -> None:
-        """Let the loudspeaker play something besides the tone, from now on; None: nothing."""
+        """Let the loudspeaker play something besides the tone, soon; None: nothing, from now on.
+
+        Music is composed before it begins, and what is heard meanwhile does not wait for that.
+        """
         with self._lock:
-            scene, self._music, self._modulation = self.scene, [], None
-            if programme is not None:
-                since = programme.model_copy(update={"from_s": self.now_s, "to_s": None, "events": ()})
-                self._modulation = scene.loudspeaker.modulation(since, scene.carrier_hz, self._band.rate_hz)
-                self._music = scene.loudspeaker.sounds(since, self._place.loudspeakers_m)
-            self._sounds = self._sound_field()
+            self._asked += 1
+            asked = self._asked
+        ahead_s = _COMPOSED_S
+        while programme is not None:
+            from_s = self.now_s + ahead_s
+            modulation, music = self._composed(programme, from_s)
+            with self._lock:
+                if asked != self._asked:  # somebody wants something else by now
+                    return
+                if self.now_s + _LEAD_S <= from_s:
+                    self._put_on(modulation, music)
+                    return
+            ahead_s *= 4.0
+        with self._lock:
+            self._put_on(None, [])
+
+    def _composed(self, programme: Programme, from_s: float) -> tuple[Envelope, list[Sound]]:
+        """A programme from then on; its beginning is known already."""
+        scene, rate_hz = self.scene, self._band.rate_hz
+        since = programme.model_copy(update={"from_s": from_s, "to_s": None, "events": ()})
+        modulation = scene.loudspeaker.modulation(since, scene.carrier_hz, rate_hz)
+        music = scene.loudspeaker.sounds(since, self._place.loudspeakers_m)
+        modulation(round(from_s * rate_hz), round(_COMPOSED_S * rate_hz))
+        for one in music:
+            one.waveform(self.rate_hz, round(from_s * self.rate_hz), round(_COMPOSED_S * self.rate_hz))
+        return modulation, music
+
+    def _put_on(self, modulation: Envelope | None, music: list[Sound]) -> None:
+        self._modulation, self._music = modulation, music
+        self._sounds = self._sound_field()
 
     def truth(self) -> Instant:
         """What really happens at this moment."""
         with self._lock:
             now = np.array([self.now_s, self.now_s + 0.05])
-            here = tuple(
+            here = [
                 whereabouts(self.scene, part.name or f"person {n + 1}", mover, now)[0]
                 for n, (part, mover) in enumerate(zip(self.scene.person, self._people(), strict=True))
-            )
+            ]
             labels = [
                 f"motion:{part.label}"
                 for where, part in self._parts.items()
                 if where[0] == "mover" and part.from_s <= now[0] and (part.to_s is None or now[0] < part.to_s)
             ]
-            return instant(float(now[0]), here, labels + (["music"] if self._modulation else []))
+            return instant(float(now[0]), tuple(here), labels + (["music"] if self._modulation else []))
 
     def _people(self) -> list[PersonMover]:
         return [one for one in self._movers.values() if isinstance(one, PersonMover)]
 
-    def _person(self, number: int) -> PersonMover:
-        people = self._people()
-        if not 0 <= number < len(people):
-            raise NoctuleError(f"nobody has number {number}; there are {len(people)} people in the room")
-        return people[number]
-
-
-def _stance(mover: PersonMover, time_s: float) -> Stance:
-    """How somebody stands or sits in the middle of whatever they do."""
-    joints = mover.sequence.pose(np.array([time_s])).joints_m[0]
-    pelvis = joints[JOINT["pelvis"]]
-    across = joints[JOINT["left_hip"]] - joints[JOINT["right_hip"]]
-    sits = pelvis[2] < 0.75 * mover.body.standing_pelvis_m
-    heading_rad = float(np.arctan2(-across[0], across[1]))
-    return Stance(float(pelvis[0]), float(pelvis[1]), heading_rad, "seated" if sits else "standing", joints)
+    def _person(self, number: int) -> Led:
+        if not 0 <= number < len(self._led):
+            raise NoctuleError(f"nobody has number {number}; there are {len(self._led)} people in the room")
+        return self._led[number]
 
 
 class SimulatedCard:
@@ -353,7 +395,7 @@ class SimulatedCard:
                 f"set audio.sample_rate_hz to {room.rate_hz:g}"
             )
         self._mailbox.blocks.clear()
-        self._bridge = CallbackBridge(self._mailbox, queue_blocks=1000)  # type: ignore[arg-type]
+        self._bridge = CallbackBridge(self._mailbox, 1000, room.rate_hz)  # type: ignore[arg-type]
         self._due_s = self._clock()
         return StreamFormat("simulated", "simulated", "simulated room", room.rate_hz, room.microphones, 1)
 
@@ -373,14 +415,10 @@ class SimulatedCard:
 
     def command(self, *message: Any) -> None:
         match message:
-            case ("player", player):
-                self._bridge.player = player
-            case ("level", amplitude):
-                self._bridge.player.set_level(amplitude)
-            case ("play", sound):
-                self._bridge.play_once(sound)
             case ("send_every", _):
                 pass  # blocks come one by one, and cost nothing to receive
+            case (verb, value):
+                self._bridge.obey(verb, value)
 
     def close(self, *, gently: bool) -> None:
         """Nothing sounds any more; the room itself goes on when it is opened again."""

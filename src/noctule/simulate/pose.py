@@ -47,7 +47,8 @@ class Stance:
     """Between two actions: the point on the floor below the pelvis, where the person looks, and how it rests.
 
     `joints_m` (18, 3) are the joints at that instant; an action begins in exactly that pose, and moves from
-    it to its own over a few tenths of a second, so that nothing jumps.
+    it to its own over a few tenths of a second, so that nothing jumps. `joints_mps` (18, 3) is how fast they
+    go where something is cut short; it dies away as smoothly.
     """
 
     x_m: float
@@ -55,6 +56,7 @@ class Stance:
     heading_rad: float
     posture: Posture
     joints_m: FloatArray
+    joints_mps: FloatArray | None = None
 
 
 class Doing(Protocol):

@@ -28,6 +28,11 @@ class Sequence:
         self.duration_s, self.end = start_s + doing.duration_s, doing.end
         self.highest_speed_mps = max(self.highest_speed_mps, doing.highest_speed_mps)
 
+    def forget(self, before_s: float) -> None:
+        """Drop what ended by then; nobody asks for it again."""
+        gone = int(np.searchsorted(self._starts_s[1:], before_s, side="right"))
+        del self._starts_s[:gone], self._doings[:gone]
+
     def pose(self, time_s: FloatArray) -> Pose:
         if not self._doings:
             return Pose(np.repeat(self.end.joints_m[None], len(time_s), 0), np.zeros(len(time_s)))
