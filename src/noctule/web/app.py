@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import socket
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -115,6 +117,7 @@ async def serve(service: Service) -> None:
         timeout_graceful_shutdown=2,
     )
     server = _Server(config)
+    _show_nicegui(server)
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="web")
     try:
         await asyncio.shield(serving)
@@ -122,6 +125,16 @@ async def serve(service: Service) -> None:
         server.should_exit = True
         await serving
         raise
+
+
+def _show_nicegui(server: uvicorn.Server) -> None:
+    """NiceGUI looks for its server among all objects of the process when it starts.
+
+    Whoever does that holds tuples that another thread is just making from a generator, and there Python
+    gives up with a SystemError: the sensor ended by it.
+    """
+    run_with = importlib.import_module("nicegui.ui_run_with")
+    run_with.gc = SimpleNamespace(get_objects=lambda: [server])  # type: ignore[attr-defined]
 
 
 def _listen(host: str, port: int) -> socket.socket:
