@@ -73,21 +73,35 @@ def test_the_watchdog_outlasts_a_hiccup_and_the_start_a_search() -> None:
     assert float(service["TimeoutStartSec"]) > FIRST_RECORD_S
 
 
-def test_settings_and_history_lie_where_the_unit_says() -> None:
-    service = unit("Service")
-    assert service["ConfigurationDirectory"] == service["StateDirectory"] == "noctule"
-    assert "XDG_CONFIG_HOME=/etc" in UNIT.read_text()
+def test_what_the_app_changes_lies_where_the_service_may_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings, Routines and history, in the one folder that systemd gives to the service's user."""
+    from noctule.core.paths import state_folder
+    from noctule.core.settings import default_path, load_settings
+
+    folder = Path("/var/lib") / unit("Service")["StateDirectory"]
+    for line in re.findall(r"^Environment=(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE):
+        monkeypatch.setenv(*line)
+    settings = load_settings(Path("/dev/null"), {})
+    assert default_path().parent == settings.routines.path.parent == folder
+    assert state_folder(None, {"STATE_DIRECTORY": str(folder)}) == folder
+    assert unit("Service")["ProtectSystem"] == "strict"
+    assert "ConfigurationDirectory" not in unit("Service")
 
 
-def test_the_service_is_started_by_a_command_that_exists() -> None:
+def test_the_service_is_a_command_that_exists_and_has_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
     from noctule.cli.commands import COMMANDS
+    from noctule.core.settings import load_settings
+    from noctule.service.address import is_loopback
 
     words = unit("Service")["ExecStart"].split()
     assert words[1] in COMMANDS
+    assert "--headless" not in words
+    web = load_settings(Path("/dev/null"), {}).web
+    assert web.enabled
+    assert is_loopback(web.host)
     help_text = (ROOT / "docs" / "reference" / "commands.md").read_text()
     section = help_text.partition(f"## `noctule {words[1]}`")[2].partition("\n## ")[0]
     flags = [word for word in words if word.startswith("--")]
-    assert flags
     assert [flag for flag in flags if not re.search(rf"`{flag}\b", section)] == []
 
 

@@ -126,8 +126,28 @@ def test_importing_noctule_is_cheap() -> None:
             "yaml",
             "httpx",
             "asyncio",
+            *OF_THE_APP,
         } & set(modules)
     assert min(seconds) < 0.05  # the quickest: the others waited for the disk or another process
+
+
+#: What serves, remembers and shows; it takes seconds to load.
+OF_THE_APP = {"nicegui", "fastapi", "starlette", "uvicorn", "sqlalchemy", "alembic", "argon2", "tomlkit"}
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["demo"], ["replay"], ["password"]])
+def test_help_loads_nothing_that_takes_seconds(command: list[str]) -> None:
+    code = (
+        "import json, sys\nfrom noctule.cli import main\ntry:\n    main(sys.argv[1:])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True, check=True
+    )
+    *said, modules = done.stdout.splitlines()
+    assert any("Usage" in line for line in said)
+    assert not {"numba", "torch", "sounddevice", "httpx", *OF_THE_APP} & set(json.loads(modules))
 
 
 # -- dependencies

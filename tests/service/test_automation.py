@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -27,6 +28,7 @@ from noctule.service import automation as automation_module
 from noctule.service import broker as broker_module
 from noctule.service.automation import LOG_FILE, STATE_FILE, Automation
 from noctule.service.bus import Bus
+from noctule.service.home_changes import told_of
 from noctule.service.routine_log import MOST_LINES
 
 LAMP = {
@@ -50,6 +52,23 @@ routines:
 
 # that is all
 """
+
+#: Files that people write.
+WAYS_OF_WRITING = [
+    "",
+    "# nothing yet\n",
+    "[]\n",
+    "# mine\n- name: Hall\n  when: {motion: detected}\n  then: [{wait: 3s}]\n# end\n",
+    "  - name: Hall\n    when: {motion: detected}\n    then:\n      - wait: 3s\n",
+    "home: {latitude: 1, longitude: 2}\n",
+    "home: {latitude: 1, longitude: 2} # here\nroutines:\n",
+    "routines: []\nhome: {latitude: 1, longitude: 2}\n",
+    "routines: [{name: Hall, when: {motion: detected}, then: [{wait: 3s}]}]\nhome:\n  latitude: 1\n"
+    "  longitude: 2",
+    "{home: {latitude: 1, longitude: 2}, routines: []}\n",
+    "---\nroutines:\n- name: Hall\n  when: {motion: detected}\n  then:\n  - announce: |\n      Hello,\n"
+    "      you\n\n# end\nhome: {latitude: 1, longitude: 2}\n",
+]
 
 
 def routine(**different: Any) -> Routine:
@@ -365,24 +384,7 @@ def test_import_joins_or_replaces_and_export_can_be_imported(tmp_path: Path) -> 
     in_loop(go())
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "# nothing yet\n",
-        "[]\n",
-        "# mine\n- name: Hall\n  when: {motion: detected}\n  then: [{wait: 3s}]\n# end\n",
-        "  - name: Hall\n    when: {motion: detected}\n    then:\n      - wait: 3s\n",
-        "home: {latitude: 1, longitude: 2}\n",
-        "home: {latitude: 1, longitude: 2} # here\nroutines:\n",
-        "routines: []\nhome: {latitude: 1, longitude: 2}\n",
-        "routines: [{name: Hall, when: {motion: detected}, then: [{wait: 3s}]}]\nhome:\n  latitude: 1\n"
-        "  longitude: 2",
-        "{home: {latitude: 1, longitude: 2}, routines: []}\n",
-        "---\nroutines:\n- name: Hall\n  when: {motion: detected}\n  then:\n  - announce: |\n      Hello,\n"
-        "      you\n\n# end\nhome: {latitude: 1, longitude: 2}\n",
-    ],
-)
+@pytest.mark.parametrize("text", WAYS_OF_WRITING)
 def test_every_way_of_writing_a_file_can_be_changed(tmp_path: Path, text: str) -> None:
     async def go() -> None:
         async with opened(tmp_path) as home:
@@ -583,3 +585,111 @@ def test_the_broker_is_called_anew_where_topics_or_the_broker_change(
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+# -- the home
+
+
+def test_the_home_is_changed_and_the_rest_of_the_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", "hush")
+
+    async def go() -> None:
+        async with opened(tmp_path) as home:
+            _write(home.path, FILE)
+            await home.until(lambda: home.automation.routines)
+            home.automation.change_home({"latitude": 48.1, "longitude": 11.6, "mqtt": {"port": 1884}})
+            text = home.path.read_text()
+            _, list_of_routines, below = FILE.partition("routines:")
+            assert text.startswith("# the house of the Jansens\nhome:\n")
+            assert text.endswith(list_of_routines + below)
+            assert "${MQTT_PASSWORD}" in text
+            assert "hush" not in text
+            now = home.automation.home
+            assert now == parse_routines(text).home
+            assert (now.place, getattr(now.mqtt, "port", None)) == ((48.1, 11.6), 1884)
+            home.automation.change_home({"mqtt": {"password": "new"}})  # a secret is replaced
+            assert home.automation.home.mqtt is not None
+            assert "${MQTT_PASSWORD}" not in home.path.read_text()
+            assert home.automation.home.mqtt.password.get_secret_value() == "new"  # type: ignore[union-attr]
+            home.automation.change_home({"mqtt": None})  # and taken out
+            assert home.automation.home.mqtt is None
+            assert "mqtt: {" not in home.path.read_text().partition("routines:")[0]
+            assert [one.name for one in home.automation.routines] == ["Hall"]
+
+    in_loop(go())
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"latitude": 91, "longitude": 0}, "latitude"),
+        ({"latitude": None}, "belong together"),
+        ({"time_zone": "Europe/Berln"}, "did you mean 'Europe/Berlin'"),
+        ({"mqqt": {}}, "did you mean 'mqtt'"),
+        ({"home_assistant": {"url": "http://ha.local"}}, "lacks 'token'"),
+        ({"home_assistant": {"url": "ftp://ha.local", "token": "x"}}, "http://"),
+        ({"notify": {"phone": "${NOBODY_SET_IT}"}}, "NOBODY_SET_IT"),
+        ({"allow_commands": {"rm": ["rm"]}}, "in the file alone"),
+        ({"mqtt": {"host": "thief"}}, "needs the password again"),
+        ({"mqtt": {"host": "thief", "password": "***"}}, "needs the password again"),
+        ({"media_folder": "~nobody-at-all/sounds"}, "no such user"),
+    ],
+)
+def test_a_home_that_cannot_be_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], why: str
+) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", "hush")
+
+    async def go() -> None:
+        async with opened(tmp_path) as home:
+            _write(home.path, FILE)
+            await home.until(lambda: home.automation.routines)
+            before = home.automation.home
+            with pytest.raises(NoctuleError, match=re.escape(why)) as error:
+                home.automation.change_home(changes)
+            assert "\n" not in str(error.value)
+            assert "hush" not in str(error.value)
+            assert (home.path.read_text(), home.automation.home) == (FILE, before)
+
+    in_loop(go())
+
+
+@pytest.mark.parametrize("text", WAYS_OF_WRITING)
+def test_the_home_of_every_way_of_writing_a_file_can_be_changed(tmp_path: Path, text: str) -> None:
+    async def go() -> None:
+        async with opened(tmp_path) as home:
+            _write(home.path, text)
+            await home.until(lambda: home.automation._signature)
+            before = home.automation.routines
+            home.automation.change_home({"latitude": 60.0, "longitude": 10.0})
+            home.automation.change_home({"language": "de"})
+            found = parse_routines(home.path.read_text())
+            assert (found.home.place, found.home.language, found.routines) == ((60.0, 10.0), "de", before)
+            comments = [line for line in text.splitlines() if line.startswith("#")]
+            assert [line for line in home.path.read_text().splitlines() if line.startswith("#")] == comments
+
+    in_loop(go())
+
+
+def test_what_is_told_of_a_home_holds_no_secret_and_changes_nothing_when_it_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", "hush")
+
+    async def go() -> None:
+        async with opened(tmp_path) as home:
+            _write(home.path, FILE)
+            await home.until(lambda: home.automation.routines)
+            home.automation.change_home({"notify": {"phone": "pover://secretuser@secretkey"}})
+            told = json.loads(json.dumps(told_of(home.automation.home)))
+            assert told["mqtt"]["password"] == told["notify"]["phone"] == "***"
+            assert "hush" not in json.dumps(told)
+            before = home.automation.home
+            told.pop("allow_commands")
+            home.automation.change_home(told)
+            assert home.automation.home == before
+            assert "${MQTT_PASSWORD}" in home.path.read_text()
+
+    in_loop(go())

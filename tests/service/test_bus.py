@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from noctule.service.bus import Bus, Message
+from noctule.service.bus import MOST_KEPT, Bus, Message, Row
 
 
 async def heard(bus: Bus, *kinds: str, count: int) -> list[Message]:
@@ -105,3 +105,32 @@ def test_whoever_has_left_gets_nothing_and_costs_nothing() -> None:
             await anext(subscription)
 
     asyncio.run(go())
+
+
+def test_records_and_rows_of_the_last_half_minute_are_kept_in_order() -> None:
+    now_s = 0.0
+    bus = Bus(monotonic=lambda: now_s)
+    for k in range(100):
+        now_s = float(k)
+        bus.publish("row", k)
+        bus.publish("record", -k)
+        bus.publish("event", "never")
+    assert [one.body for one in bus.past(["row", "event"])] == list(range(70, 100))
+    assert [one.body for one in bus.past(["row", "record"], 2.0)] == [98, -98, 99, -99]
+    assert [one.body for one in bus.past(["row"], 1000.0)] == list(range(70, 100))
+    now_s = 200.0
+    assert bus.past(["row", "record"]) == []
+
+
+def test_what_is_kept_has_an_end_however_much_comes() -> None:
+    bus = Bus(monotonic=lambda: 0.0)
+    for k in range(MOST_KEPT + 10):
+        bus.publish("row", k)
+    assert len(bus.past(["row"])) == MOST_KEPT
+
+
+def test_a_stream_that_begins_anew_has_no_past() -> None:
+    bus = Bus(monotonic=lambda: 0.0)
+    for time_s in (5.0, 6.0, 0.0, 1.0):
+        bus.publish("row", Row(time_s, b""))
+    assert [one.body.time_s for one in bus.past(["row"])] == [0.0, 1.0]

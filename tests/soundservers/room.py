@@ -52,6 +52,7 @@ class Scene:
     delay_s: float = 0.0  # of everything, on top
     start_m: float = 4.0
     script: list[list[Any]] = field(default_factory=list)
+    begins_with: str = ""  # the script waits for this file
     slips: list[list[float]] = field(default_factory=list)  # at s, samples that come twice
     slews: list[list[float]] = field(default_factory=list)  # at s, for s, ppm by which the clock is slow
     cone_m: float = 0.0  # excursion of the loudspeaker's cone at full scale below its resonance
@@ -215,7 +216,7 @@ class Room:
     def hear(self, played: Samples) -> Samples:
         """(samples,) played -> (samples, microphones) heard."""
         n = len(played)
-        if self.script_at is None and np.max(np.abs(played), initial=0.0) > AUDIBLE:
+        if self.script_at is None and np.max(np.abs(played), initial=0.0) > AUDIBLE and self._may_begin():
             self.script_at = self.position + int(np.argmax(np.abs(played) > AUDIBLE))
         t = np.full(n, -1.0) if self.script_at is None else self._times(n, self.script_at)
         self._air.push(self._through_wire(played.astype(np.float32), t))
@@ -231,6 +232,9 @@ class Room:
             heard[:, m] += self.scene.reflector_gain * moved
         self.position += n
         return heard
+
+    def _may_begin(self) -> bool:
+        return not self.scene.begins_with or Path(self.scene.begins_with).exists()
 
     def _times(self, n: int, script_at: int) -> Times:
         return (self.position - script_at + np.arange(n)) / self.rate

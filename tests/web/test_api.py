@@ -226,6 +226,9 @@ def test_the_last_label_counts(api: httpx.Client, event: dict[str, Any]) -> None
         assert api.put(f"/events/{event['id']}/label", json={"what": what}).json()["label"] == what
     assert api.get(f"/events/{event['id']}").json()["label"] == "pet"
     assert detail(api.put(f"/events/{event['id']}/label", json={"what": "burglar"}), 422)
+    assert api.delete(f"/events/{event['id']}/label").json()["label"] is None
+    assert api.get(f"/events/{event['id']}").json()["label"] is None
+    assert detail(api.delete("/events/987654/label"), 404)
 
 
 def test_a_capture_is_the_same_in_both_forms(api: httpx.Client, event: dict[str, Any]) -> None:
@@ -350,6 +353,23 @@ def test_export_is_what_import_reads(api: httpx.Client, lamp: dict[str, Any]) ->
 )
 def test_what_cannot_be_imported_changes_nothing(api: httpx.Client, text: str, named: str) -> None:
     assert named in detail(api.post("/routines/import", json={"text": text, "replace": True}), 422)
+
+
+def test_the_home_is_read_and_changed_and_its_secrets_stay(home: Served, api: httpx.Client) -> None:
+    assert api.get("/home").json()["home"]["mqtt"] is None
+    given = {"latitude": 52.5, "longitude": 13.4, "mqtt": {"host": "broker.lan", "password": "hush"}}
+    told = api.patch("/home", json=given).json()
+    assert (told["home"]["latitude"], told["home"]["mqtt"]["password"]) == (52.5, "***")
+    assert told["machine_time_zone"]
+    assert "hush" not in api.get("/home").text
+    assert "hush" in home.house.automation.path.read_text()
+    assert api.patch("/home", json={"mqtt": told["home"]["mqtt"]}).json() == told
+    assert "hush" in home.house.automation.path.read_text()
+    assert "needs the password again" in detail(api.patch("/home", json={"mqtt": {"host": "thief"}}), 422)
+    assert "did you mean 'mqtt'" in detail(api.patch("/home", json={"mqt": {}}), 422)
+    detail(api.patch("/home", json=[]), 422)
+    told = api.patch("/home", json={"latitude": None, "longitude": None, "mqtt": None}).json()["home"]
+    assert (told["latitude"], told["mqtt"]) == (None, None)
 
 
 # -- the rest

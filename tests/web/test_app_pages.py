@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,25 @@ def test_every_page_is_reached_and_fits(home: Served, browser: Browser, size: tu
         assert shown.wrongs == []  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("width", [360, 390])
+def test_seven_names_are_readable_on_a_phone(
+    home: Served, browser: Browser, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo has one page more: no name is cut, none touches its neighbour."""
+    monkeypatch.setattr(home.house, "stage", object())
+    with page(browser, width, 844) as shown:
+        open_page(shown, home.url + "/status")
+        names = shown.locator("nav a span").evaluate_all(
+            "all => all.map(one => ({ ...one.getBoundingClientRect().toJSON(), whole: one.scrollWidth, "
+            "has: one.clientWidth, size: parseFloat(getComputedStyle(one).fontSize) }))"
+        )
+    assert len(names) == 7
+    assert all(one["whole"] <= one["has"] and one["size"] >= 10 for one in names)
+    assert all(left["right"] + 4 <= right["left"] for left, right in pairwise(names))
+    assert names[0]["left"] >= 4
+    assert names[-1]["right"] <= width - 4
+
+
 def test_the_header_says_who_is_here(home: Served, shown: Page) -> None:
     home.house.say(record(0.0))
     open_page(shown, home.url + "/status")
@@ -61,6 +81,24 @@ def test_the_header_says_who_is_here(home: Served, shown: Page) -> None:
     expect(by(shown, "state")).to_contain_text("Cannot sense")
     home.house.say(record(0.0))
     expect(by(shown, "state")).to_contain_text("Nobody")
+
+
+def test_the_header_does_not_write_at_every_record(home: Served, shown: Page) -> None:
+    """Reasons change twenty times a second; whoever looks is told twice."""
+    told: list[str] = []
+    shown.on(
+        "websocket",
+        lambda socket: socket.on("framereceived", lambda frame: told.append(str(frame))),
+    )
+    open_page(shown, home.url + "/settings")
+    shown.wait_for_timeout(1000)
+    before = len(told)
+    for number in range(100):
+        home.house.say(record(0.0, reason=f"nobody has moved for {number} s"))
+        shown.wait_for_timeout(30)
+    assert any("nobody has moved for" in one for one in told[before:])
+    assert len(told) - before <= 12
+    assert told, "no frame was seen"
 
 
 def test_mute_is_one_tap_on_every_page(home: Served, shown: Page) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.web.browser import Served
 from tests.web.house import moving, record, row
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from noctule.web.live import KINDS, MOST_WAITING
@@ -137,3 +137,23 @@ def test_who_goes_away_is_forgotten(home: Served, stream: Any) -> None:
     while len(home.house.bus._subscriptions) > before:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_the_past_comes_first_and_goes_over_into_the_present(home: Served, stream: Any) -> None:
+    home.do(lambda: home.house.bus.publish("stage", {"over": "there"}))
+    home.do(lambda: [home.house.bus.publish("row", row(1000.0 + k)) for k in range(200)])
+    listening = stream("row,stage&past_s=30")
+    first = json.loads(listening.recv(timeout=10.0))
+    assert first["kind"] == "past"
+    assert first["body"]["run"] == home.house.started.isoformat()
+    past = [listening.recv(timeout=10.0) for _ in range(first["body"]["messages"])]
+    times = [struct.unpack("<d", one[:8])[0] for one in past][-200:]
+    assert times == [1000.0 + k for k in range(200)]
+    home.do(lambda: home.house.bus.publish("row", row(1200.0)))
+    assert struct.unpack("<d", listening.recv(timeout=10.0)[:8]) == (1200.0,)
+
+
+@pytest.mark.parametrize("past_s", ["-1", "31", "nan", "x"])
+def test_a_past_that_nobody_keeps_is_refused(stream: Any, past_s: str) -> None:
+    with pytest.raises((ConnectionClosed, InvalidStatus)):
+        stream(f"row&past_s={past_s}").recv(timeout=10.0)

@@ -60,8 +60,10 @@ def test_every_row_is_drawn_at_the_pace_of_the_sensor(home: Served, now: Page) -
 
 def test_rows_leave_colour_where_something_moves(home: Served, now: Page) -> None:
     """A walker at +1 m/s is seen above the middle and nowhere else."""
+    now.wait_for_function("window.__noctuleRows?.drawn > 0")
+    before = now.evaluate(COUNTS)["drawn"]
     home.start(rows(home.house, 40))
-    now.wait_for_function("window.__noctuleRows?.drawn >= 40")
+    now.wait_for_function("before => window.__noctuleRows.drawn >= before + 40", arg=before)
     now.wait_for_timeout(100)
     strongest = now.evaluate(
         """() => {
@@ -186,3 +188,29 @@ def test_on_a_phone_behind_a_path(tmp_path: Path, browser: Browser) -> None:
         says(shown, "headline", "Somebody is here")
         assert shown.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
         assert shown.wrongs == []  # type: ignore[attr-defined]
+
+
+def test_the_last_half_minute_is_there_at_once_and_no_row_is_drawn_twice(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Whoever opens the page sees what was; a connection that comes back brings only what was missed."""
+    with served(tmp_path) as one, page(browser) as shown:
+        streams: list[WebSocketRoute] = []
+
+        def connect(stream: WebSocketRoute) -> None:
+            streams.append(stream)
+            stream.connect_to_server()
+
+        shown.route_web_socket("**/api/v1/live**", connect)
+        for _ in range(200):
+            one.house.say(moving(0.0), 1.0)
+        open_page(shown, one.url)
+        shown.wait_for_function("window.__noctuleRows?.drawn === 200", timeout=SOON_MS)
+        assert len(streams) == 1
+        streams[0].close()
+        for _ in range(5):
+            one.house.say(moving(0.0), 1.0)
+        shown.wait_for_function("window.__noctuleRows.drawn === 205", timeout=SOON_MS)
+        one.house.say(moving(0.0), 1.0)
+        shown.wait_for_function("window.__noctuleRows.drawn === 206", timeout=SOON_MS)
+        assert len(streams) == 2

@@ -4,6 +4,8 @@ so that `noctule --help` stays quick."""
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 
@@ -14,6 +16,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import typer
 
 from noctule.core.errors import NoctuleError
+
+# whoever ends need not look for garbage among all that was loaded: with the app that takes seconds
+atexit.register(gc.freeze)
 
 #: Documented exit statuses; a command line that cannot be understood is 2, Ctrl-C 130.
 EXIT_OK, EXIT_UNUSABLE = 0, 2

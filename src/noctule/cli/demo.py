@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import os
 import sys
 import tempfile
@@ -154,9 +153,10 @@ def _service(settings: Settings, folder: Path, stage: RoomStage) -> Iterator[Ser
 
 async def _serve(service: Service, stage: RoomStage, browser: bool) -> None:
     """The stage and the app, in the service's loop."""
+    from noctule.cli.run import load_app
     from noctule.service.address import address_of
 
-    app = await asyncio.to_thread(importlib.import_module, "noctule.web.app")
+    app = await asyncio.to_thread(load_app)
     address = f"{address_of(service.settings.web).rstrip('/')}/room"
     print(f"the demo is at {address}; Ctrl-C ends it", file=sys.stderr)
     async with asyncio.TaskGroup() as group:

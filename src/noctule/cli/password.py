@@ -13,6 +13,8 @@ from noctule.core.errors import NoctuleError
 
 #: Shorter ones are guessed.
 LEAST_CHARACTERS = 8
+#: Set on the page of settings, it would hold at once.
+_NEXT_START = "from the next start of noctule on; a service: `systemctl restart noctule`"
 
 
 def password(
@@ -21,8 +23,9 @@ def password(
 ) -> int:
     """Set the password of the app. It is asked for twice; where standard input is no terminal, read from it.
 
-    The settings file gets its hash (argon2), which tells nobody the password. Exit status: 0, or 2 with one
-    line; then nothing has changed.
+    The settings file gets its hash (argon2), which tells nobody the password. A noctule that runs has to be
+    started anew; what is set on the page of settings holds at once. Exit status: 0, or 2 with one line; then
+    nothing has changed.
     """
     from noctule.core.settings import default_path, load_settings
     from noctule.core.settings_file import change_file
@@ -33,12 +36,12 @@ def password(
     if remove:
         check_password(settings.web.model_copy(update={"password_hash": None}))
         change_file(path, {"web": {"password_hash": None}})
-        print(f"{path}: no password any more; the running sensor asks for it until its next start")
+        print(f"{path}: no password any more, {_NEXT_START}")
         return 0
     from argon2 import PasswordHasher
 
     change_file(path, {"web": {"password_hash": PasswordHasher().hash(_asked())}})
-    print(f"{path}: the password is set; the running sensor asks for it from its next start on")
+    print(f"{path}: the password is set, {_NEXT_START}")
     return 0
 
 

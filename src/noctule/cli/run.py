@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
@@ -134,12 +136,27 @@ def _service(settings: Settings, config: Path | None) -> Service:
 
 
 async def _serve(service: Service) -> None:
-    """The app, in the service's loop; loading it takes seconds, which nobody there waits for."""
+    """The app, in the service's loop."""
     from noctule.service.address import address_of
 
-    app = await asyncio.to_thread(importlib.import_module, "noctule.web.app")
+    app = await asyncio.to_thread(load_app)
     print(f"the app is at {address_of(service.settings.web)}", file=sys.stderr)
     await app.serve(service)
+
+
+def load_app() -> ModuleType:
+    """`noctule.web.app`; takes seconds.
+
+    The collector rests meanwhile, and later leaves alone what was loaded, which is no garbage: while it looks
+    through all of that everything stands still, half a second and more each time.
+    """
+    gc.disable()
+    try:
+        app = importlib.import_module("noctule.web.app")
+    finally:
+        gc.freeze()
+        gc.enable()
+    return app
 
 
 def find_tone(

@@ -67,9 +67,23 @@ def read_routines(path: str | Path, environment: Mapping[str, str] | None = None
     except UnicodeDecodeError:
         raise NoctuleError(f"{path}: not a text file") from None
     found = parse_routines(text, str(path), environment)
-    named = {key: getattr(found.home, key) for key in ("media_folder", "piper_voice")}
-    placed = {key: path.parent / place.expanduser() for key, place in named.items() if place}
-    return RoutineFile(found.home.model_copy(update=placed), found.routines)
+    return RoutineFile(placed(found.home, path), found.routines)
+
+
+def placed(home: Home, path: Path) -> Home:
+    """The home of a file, its relative paths seen from the file's own folder.
+
+    Raises
+    ------
+    NoctuleError
+        One line: `~somebody` is nobody.
+    """
+    named = {key: getattr(home, key) for key in ("media_folder", "piper_voice")}
+    try:
+        found = {key: path.parent / place.expanduser() for key, place in named.items() if place}
+    except RuntimeError:
+        raise NoctuleError(f"{path}: home: there is no such user's folder") from None
+    return home.model_copy(update=found)
 
 
 def parse_routines(
@@ -87,7 +101,7 @@ def parse_routines(
         if key not in ("home", "routines"):
             near = nearest(str(key), ("home", "routines"))
             raise NoctuleError(f"{name}: unknown key '{key}'; did you mean '{near}'?")
-    home = _home(tree.get("home") or {}, name, os.environ if environment is None else environment)
+    home = home_of(tree.get("home") or {}, name, environment)
     entries = tree.get("routines") or []
     if not isinstance(entries, list):
         raise NoctuleError(f"{name}: 'routines' is no list")
@@ -97,6 +111,30 @@ def parse_routines(
         if count > 1:
             raise NoctuleError(f"{name}: {count} Routines have the {what} '{word}'")
     return RoutineFile(home, routines)
+
+
+def home_tree(text: str, name: str = "routines") -> dict[str, Any]:
+    """The home as the text of a file says it: nothing checked, `${NAME}` as it stands.
+
+    Raises
+    ------
+    NoctuleError
+        One line: it is no YAML.
+    """
+    tree = _tree(text, name)
+    home = tree.get("home") if isinstance(tree, dict) else None
+    return home if isinstance(home, dict) else {}
+
+
+def home_of(tree: Mapping[str, Any], name: str, environment: Mapping[str, str] | None = None) -> Home:
+    """What such a tree means; `environment` defaults to `os.environ`.
+
+    Raises
+    ------
+    NoctuleError
+        One line: key, and what is wrong.
+    """
+    return _home(tree, name, os.environ if environment is None else environment)
 
 
 def routines_text(routines: Iterable[Routine]) -> str:

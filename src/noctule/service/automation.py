@@ -118,12 +118,23 @@ class Automation:
             One line: the file is broken, or cannot be written. Nothing has changed.
         """
         wanted = tuple(routines)
-        self._look_at_file()
-        if self.problem is not None:
-            raise NoctuleError(f"{self.problem}: mend the file first, it would be overwritten")
+        self._look_before_change()
         routine_file.write(self.path, wanted)
         self._signature = routine_file.signature_of(self.path)
         self._use(RoutineFile(self.home, wanted))
+
+    def change_home(self, changes: Mapping[str, Any]) -> None:
+        """Write other values into the file's `home`, see `home_changes.changed_tree`; they hold at once.
+
+        Raises
+        ------
+        NoctuleError
+            One line: what is wrong with them, or as `save`. Nothing has changed.
+        """
+        self._look_before_change()
+        home = routine_file.write_home(self.path, self.home, changes)
+        self._signature = routine_file.signature_of(self.path)
+        self._use(RoutineFile(home, self.routines))
 
     def put(self, routine: Routine) -> None:
         """Add it, or put it in the place of the one with its id; raises as `save`."""
@@ -233,6 +244,11 @@ class Automation:
         signature = routine_file.signature_of(self.path)
         if signature != self._signature:
             self._take_over(signature, self._read())
+
+    def _look_before_change(self) -> None:
+        self._look_at_file()
+        if self.problem is not None:
+            raise NoctuleError(f"{self.problem}: mend the file first, it would be overwritten")
 
     async def _watch_file(self) -> None:
         signature = routine_file.signature_of(self.path)

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 Kind = Literal["record", "row", "event", "health", "routine", "calibration", "settings", "stage"]
+
+#: These are kept for so long, so that whoever begins to look sees at once what was: about 1 MB.
+KEPT: tuple[Kind, ...] = ("record", "row")
+PAST_S, MOST_KEPT = 30.0, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +84,30 @@ class Bus:
     Parameters
     ----------
     loop : None: the one that runs now, where one does; needed by `publish_from_thread` alone.
+    monotonic : seconds, for what is kept.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         if loop is None:
             with contextlib.suppress(RuntimeError):
                 loop = asyncio.get_running_loop()
         self._loop = loop
         self._subscriptions: list[Subscription] = []
         self._latest: dict[Kind, Any] = {}
+        self._now = monotonic
+        self._kept: deque[tuple[float, Message]] = deque(maxlen=MOST_KEPT)
+        self._row_s = float("-inf")
 
     def publish(self, kind: Kind, body: Any) -> None:
         """Tell everybody."""
         self._latest[kind] = body
         message = Message(kind, body)
+        if kind in KEPT:
+            self._keep(message)
         for subscription in self._subscriptions:
             if kind in subscription.kinds:
                 subscription.give(message)
@@ -106,6 +121,21 @@ class Bus:
     def latest(self, kind: Kind) -> Any | None:
         """The newest body of a kind, None: there was none."""
         return self._latest.get(kind)
+
+    def past(self, kinds: Collection[Kind], seconds: float = PAST_S) -> list[Message]:
+        """Records and rows of the last seconds, oldest first; of the present stream only."""
+        since_s = self._now() - min(seconds, PAST_S)
+        return [one for at_s, one in self._kept if at_s > since_s and one.kind in kinds]
+
+    def _keep(self, message: Message) -> None:
+        now_s = self._now()
+        if isinstance(message.body, Row):
+            if message.body.time_s < self._row_s:  # another stream, maybe of another room
+                self._kept.clear()
+            self._row_s = message.body.time_s
+        self._kept.append((now_s, message))
+        while self._kept[0][0] <= now_s - PAST_S:
+            self._kept.popleft()
 
     @contextlib.contextmanager
     def subscribe(self, *kinds: Kind, most: int = 64) -> Iterator[Subscription]:

@@ -212,7 +212,7 @@ def make_api() -> FastAPI:
         responses=PROBLEMS,
         separate_input_output_schemas=False,
     )
-    for part in (router, api_history.router, api_routines.router, live.router):
+    for part in (router, api_history.router, api_routines.router, api_routines.home_router, live.router):
         api.include_router(part)
     api.add_exception_handler(NoctuleError, _cannot)
     api.add_exception_handler(RequestValidationError, not_understood)

@@ -80,6 +80,15 @@ async def label(service: Here, number: Number, label: models.Labelled) -> models
     return models.Event(**await _event(service, number))
 
 
+@router.delete("/events/{number}/label")
+async def unlabel(service: Here, number: Number) -> models.Event:
+    """Nobody knows what it really was."""
+    await _event(service, number)
+    with refused(409):
+        await service.label(number, None)
+    return models.Event(**await _event(service, number))
+
+
 @router.get(
     "/events/{number}/capture",
     responses={200: {"content": {"application/octet-stream": {}}}},

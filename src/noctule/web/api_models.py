@@ -185,6 +185,17 @@ class Routines(BaseModel):
     problem: str | None = Field(description="the file cannot be read; what it said before goes on")
 
 
+class HomeNow(BaseModel):
+    """What Routines know of the home, see docs/reference/routines.md; what is secret is masked."""
+
+    home: dict[str, JsonValue]
+    machine_time_zone: str = Field(description="that of the home where it has none")
+
+
+#: As in the file; null takes a key out, and a secret that comes back masked stays as it is.
+HomeChange = dict[str, JsonValue]
+
+
 class Said(BaseModel):
     """A line of the log of Routines: a verdict, or what became of an action."""
 

@@ -1,21 +1,37 @@
-"""Routines: read, written, tried."""
+"""Routines: read, written, tried; and the home they live in."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Body, HTTPException, Path, Query, Response
 from pydantic import JsonValue
 
 from noctule.routines.schema import Routine
+from noctule.routines.settings import machine_zone
+from noctule.service.home_changes import told_of
 from noctule.service.service import Service
 from noctule.web import api_models as models
 from noctule.web.api import Here, refused
 
-router = APIRouter(prefix="/routines")
+router, home_router = APIRouter(prefix="/routines"), APIRouter(prefix="/home")
 
 Tree = dict[str, JsonValue]
 Id = Annotated[str, Path(max_length=100)]
+
+
+@home_router.get("")
+async def home(service: Here) -> models.HomeNow:
+    """Place, broker, services: the `home` of the file of Routines."""
+    return models.HomeNow(home=told_of(service.automation.home), machine_time_zone=machine_zone())
+
+
+@home_router.patch("")
+async def change_home(service: Here, changes: Annotated[models.HomeChange, Body()]) -> models.HomeNow:
+    """Change some of it, tables key by key; written to the file, and it holds at once."""
+    with refused(422):
+        service.automation.change_home(changes)
+    return await home(service)
 
 
 @router.get("")

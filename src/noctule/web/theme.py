@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["card", "chip", "duration_text", "empty", "fact", "follow", "frame", "note", "url", "when_text"]
 
+#: The header follows the sensor.
+LOOK_EVERY_S = 0.5
 #: The choice of light or dark: "1" is dark, "0" light; none follows the system.
 DARK_COOKIE = "noctule-dark"
 _TOGGLE_DARK = f"""
@@ -67,15 +69,18 @@ def _header(service: Service) -> None:
             with words:
                 text = ui.label().style("display: inline")
             more = ui.tooltip("")
-        mute = ui.button(color=None, on_click=lambda: service.mute(not service.muted)).props(
-            'flat round data-testid="mute"'
-        )
+
+        def turn() -> None:
+            service.mute(not service.muted)
+            show()
+
+        mute = ui.button(color=None, on_click=turn).props('flat round data-testid="mute"')
         ui.button(icon="contrast", color=None).props(
             'flat round aria-label="light or dark" data-testid="dark"'
         ).on("click", js_handler=f"() => {{ {_TOGGLE_DARK} }}")
     shown: list[Answer] = []
 
-    def show(_: object = None) -> None:
+    def show() -> None:
         now = present_answer(service)
         if shown == [now]:
             return
@@ -91,7 +96,7 @@ def _header(service: Service) -> None:
         shown[:] = [now]
 
     show()
-    follow(service.bus, show, "record", "health", most=4)
+    ui.timer(LOOK_EVERY_S, show)  # the reason changes with almost every record
 
 
 def _navigation(service: Service, title: str) -> None:

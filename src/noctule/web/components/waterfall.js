@@ -71,6 +71,12 @@ export default {
           this.rhythm.record(record);
           this.ask();
         },
+        past: (run) => this.rhythm.past(run),
+        pastRow: (timeS, power) => this.rhythm.pastRow(timeS, power),
+        pastRecord: (record) => {
+          this.rhythm.pastRecord(record);
+          this.ask();
+        },
         state: (state) => (this.state = state),
       }),
       whenThemeChanges(() => {

@@ -19,6 +19,7 @@ class Form:
     def __init__(self, check: Callable[[], dict[str, str]], on_change: Callable[[], None]) -> None:
         self._check, self._on_change = check, on_change
         self._spots: dict[str, Show] = {}
+        self._looks: dict[str, Callable[[], None]] = {}
         self._touched: set[str] = set()
         self._all = False
 
@@ -26,9 +27,13 @@ class Form:
         """Problems of this place, and of places below it that nothing stands for, are shown by `show`."""
         self._spots[place] = show
 
+    def watch(self, place: str, look: Callable[[], None]) -> None:
+        """Call it after each change; it belongs to something at this place."""
+        self._looks[place] = look
+
     def forget(self, place: str) -> None:
         """Whatever stood at and below a place is gone: it is drawn anew."""
-        for known in (self._spots, self._touched):
+        for known in (self._spots, self._looks, self._touched):
             for one in [one for one in known if one == place or one.startswith(f"{place}.")]:
                 known.pop(one) if isinstance(known, dict) else known.discard(one)
 
@@ -53,6 +58,8 @@ class Form:
                 said.setdefault(spot, words)
         for spot, show in self._spots.items():
             show(said.get(spot))
+        for look in self._looks.values():
+            look()
         return problems
 
     def _nearest(self, place: str) -> str | None:

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from nicegui import ui
 
-from noctule.routines.settings import Home
 from noctule.web.forms.form import Form
+from noctule.web.forms.household import Household
 from noctule.web.forms.inputs import choice, day_chips, edge, error_line, named, text
 from noctule.web.forms.rows import Kind, Row
 
@@ -31,13 +31,14 @@ _NEW: dict[Kind, Callable[[], Row]] = {
 class OnlyIfForm:
     """Rows that must all hold. Inside a group of "any of" there are no further groups."""
 
-    def __init__(self, form: Form, rows: list[Row], home: Home, place: str = "only_if") -> None:
-        self._form, self._rows, self._home, self._place = form, rows, home, place
+    def __init__(self, form: Form, rows: list[Row], house: Household, place: str = "only_if") -> None:
+        self._form, self._rows, self._house, self._place = form, rows, house, place
         self._inside = place != "only_if"
         self._box = ui.column().classes("w-full gap-3")
-        self._draw()
+        self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Everything anew, also after the home was changed."""
         self._form.forget(self._place)
         self._box.clear()
         with self._box:
@@ -70,7 +71,7 @@ class OnlyIfForm:
         self._redrawn()
 
     def _redrawn(self) -> None:
-        self._draw()
+        self.draw()
         self._form.touch(self._place)
 
     def _row(self, place: str, row: Row) -> None:
@@ -97,11 +98,11 @@ class OnlyIfForm:
     def _content(self, place: str, row: Row) -> None:
         match row.kind:
             case "time":
-                _time(self._form, place, row.said, self._home)
+                _time(self._form, place, row.said, self._house)
             case "presence":
                 _presence(self._form, place, row.said)
             case "mqtt":
-                _mqtt(self._form, place, row.said["mqtt"], self._home)
+                _mqtt(self._form, place, row.said["mqtt"], self._house)
             case "any":
                 self._groups(place, row)
             case "yaml":
@@ -115,7 +116,7 @@ class OnlyIfForm:
             if number:
                 ui.label("or").classes("f-and font-bold")
             with ui.column().classes("f-group"):
-                OnlyIfForm(self._form, group, self._home, f"{place}.{number}")
+                OnlyIfForm(self._form, group, self._house, f"{place}.{number}")
                 if len(row.groups) > 1:
                     away = ui.button(
                         "Take this alternative away",
@@ -136,7 +137,7 @@ class OnlyIfForm:
         self._redrawn()
 
 
-def _time(form: Form, place: str, said: dict[str, Any], home: Home) -> None:
+def _time(form: Form, place: str, said: dict[str, Any], house: Household) -> None:
     """A window, days, or both."""
     here = f"{place}.between"
 
@@ -144,7 +145,7 @@ def _time(form: Form, place: str, said: dict[str, Any], home: Home) -> None:
         ends = list(said.get("between") or ["sunset", "23:00"])
         ends[number] = value
         said["between"] = ends
-        hint.set_visibility(home.place is None and any(end.startswith("sun") for end in ends))
+        hint.set_visibility(house.home.place is None and any(end.startswith("sun") for end in ends))
         form.touch(here)
 
     def all_day(value: bool) -> None:
@@ -153,7 +154,7 @@ def _time(form: Form, place: str, said: dict[str, Any], home: Home) -> None:
             said.pop("between", None)
         else:
             said["between"] = ["sunset", "23:00"]
-        hint.set_visibility(home.place is None and not value)
+        hint.set_visibility(house.home.place is None and not value)
         form.touch(place)
 
     between = said.get("between") or ["sunset", "23:00"]
@@ -164,9 +165,12 @@ def _time(form: Form, place: str, said: dict[str, Any], home: Home) -> None:
         edge(f"{here}.1", "Until", between[1], lambda value: set_edge(1, value))
     ends.set_visibility("between" in said)
     error_line(form, here)
-    hint = ui.label("The sun needs latitude and longitude: say them under “home” in the file.")
-    hint.classes("f-warning")
-    hint.set_visibility(home.place is None and any(end.startswith("sun") for end in said.get("between", ())))
+    with ui.element("div").classes("f-lack") as hint:
+        ui.label("Nobody knows yet when the sun rises and sets here.")
+        house.button("place", f"{place}.ask.place")
+    hint.set_visibility(
+        house.home.place is None and any(end.startswith("sun") for end in said.get("between", ()))
+    )
     day_chips(form, f"{place}.days", said)
     error_line(form, place)
 
@@ -181,13 +185,15 @@ def _presence(form: Form, place: str, said: dict[str, Any]) -> None:
     error_line(form, place)
 
 
-def _mqtt(form: Form, place: str, said: dict[str, Any], home: Home) -> None:
+def _mqtt(form: Form, place: str, said: dict[str, Any], house: Household) -> None:
     here = f"{place}.mqtt"
     text(form, f"{here}.topic", "Topic", said, "topic", hint="as in home/alarm")
     text(form, f"{here}.key", "Key inside the message (optional)", said, "key", required=False)
     text(form, f"{here}.is", "is", said, "is", hint="as in off", write=_as_text)
-    if home.mqtt is None:
-        ui.label("This needs a broker: say “mqtt” under “home” in the file.").classes("f-warning")
+    if house.home.mqtt is None:
+        with ui.element("div").classes("f-lack"):
+            ui.label("This is heard from a broker.")
+            house.button("mqtt", f"{place}.ask.mqtt")
     error_line(form, place)
 
 

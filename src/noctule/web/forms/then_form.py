@@ -15,11 +15,18 @@ from noctule.web.forms.action_fields import ACTION_FORMS, Field
 from noctule.web.forms.action_inputs import announce_inputs, command_inputs, light_inputs, play_inputs
 from noctule.web.forms.draft import action_of
 from noctule.web.forms.form import Form
+from noctule.web.forms.household import Household
 from noctule.web.forms.inputs import choice, duration, error_line, named, text
 from noctule.web.forms.rows import Tree
 from noctule.web.forms.words import unquoted
 
 _ON_ERROR = {"continue": "Go on with the next", "stop": "Stop here"}
+#: What these need of the home is the same, whatever is typed.
+_FILLED_IN = {
+    "light": {"topic": "lamp"},
+    "mqtt": {"topic": "lamp", "payload": ""},
+    "home_assistant": {"service": "light.turn_on"},
+}
 _MORE_INPUTS = {
     "light": light_inputs,
     "announce": announce_inputs,
@@ -31,12 +38,13 @@ _MORE_INPUTS = {
 class ThenForm:
     """Steps, to be added, changed, moved by dragging or by arrows, and taken away."""
 
-    def __init__(self, form: Form, steps: list[Tree], home: Home) -> None:
-        self._form, self._steps, self._home = form, steps, home
+    def __init__(self, form: Form, steps: list[Tree], house: Household) -> None:
+        self._form, self._steps, self._house = form, steps, house
         self._box = ui.column().classes("w-full gap-3")
-        self._draw()
+        self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Everything anew, also after the home was changed."""
         self._form.forget("then")
         self._box.clear()
         with self._box:
@@ -48,7 +56,7 @@ class ThenForm:
             self._add_button()
 
     def _redrawn(self) -> None:
-        self._draw()
+        self.draw()
         self._form.touch("then")
 
     def _dragged(self, event: SortableEventArguments) -> None:
@@ -72,7 +80,7 @@ class ThenForm:
             named(button, "then.add")
             with ui.menu():
                 for name, about in ACTION_FORMS.items():
-                    if name == "command" and not self._home.allow_commands:
+                    if name == "command" and not self._house.home.allow_commands:
                         continue
                     item = ui.menu_item(on_click=lambda name=name: self._append(name))
                     with named(item, f"then.add.{name}"), ui.row(wrap=False).classes("items-center gap-3"):
@@ -99,8 +107,8 @@ class ThenForm:
             for field in about.fields:
                 _input(self._form, f"{place}.{name}.{field.key}", field, step[name])
             if name in _MORE_INPUTS:
-                _MORE_INPUTS[name](self._form, f"{place}.{name}", step[name], self._home)
-            self._lacking(step)
+                _MORE_INPUTS[name](self._form, f"{place}.{name}", step[name], self._house.home)
+            self._lacking(place, step, name)
             self._options(place, step, name)
             error_line(self._form, place)
 
@@ -108,13 +116,24 @@ class ThenForm:
         button = named(ui.button(icon=icon, on_click=act).props("flat round dense"), f"{place}.{what}", what)
         button.set_enabled(enabled)
 
-    def _lacking(self, step: Tree) -> None:
-        try:
-            lack = Step.model_validate(step).action.lacks(self._home)
-        except ValidationError:
-            return
-        if lack:
-            ui.label(f"Will not work yet: {unquoted(lack)}").classes("f-warning")
+    def _lacking(self, place: str, step: Tree, name: str) -> None:
+        """What the home would need for it, and a button that says it."""
+        box = ui.element("div").classes("w-full")
+        shown: list[str | None] = [None]
+
+        def look() -> None:
+            lack = _lack_of(step, name, self._house.home)
+            if lack == shown[0]:
+                return
+            shown[0] = lack
+            box.clear()
+            if lack is not None:
+                with box, ui.element("div").classes("f-lack"):
+                    ui.label(f"Will not work yet: {unquoted(lack)}.").props(f'data-testid="{place}.lack"')
+                    self._house.help_with(lack, f"{place}.ask")
+
+        look()
+        self._form.watch(f"{place}.lack", look)
 
     def _options(self, place: str, step: Tree, name: str) -> None:
         if name == "wait":
@@ -132,6 +151,16 @@ class ThenForm:
                 self._form, f"{place}.timeout", "Give up after (optional)", step, "timeout", required=False
             )
             choice(f"{place}.on_error", "If it fails", _ON_ERROR, step.get("on_error", "continue"), on_error)
+
+
+def _lack_of(step: Tree, name: str, home: Home) -> str | None:
+    """Also of one that is not filled in yet, where that does not matter."""
+    for one in (step, {name: _FILLED_IN.get(name)}):
+        try:
+            return Step.model_validate(one).action.lacks(home)
+        except ValidationError:
+            continue
+    return None
 
 
 def _input(form: Form, place: str, field: Field, tree: dict[str, Any]) -> None:

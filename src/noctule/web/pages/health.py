@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Changes shown, and how often the figures are renewed, s.
 SHOWN, EVERY_S = 50, 1.0
+#: A change is told first and written then, s.
+WRITTEN_S = 1.5
 
 _HEADINGS = {
     "healthy": "All is well",
@@ -47,13 +49,18 @@ def build(service: Service) -> None:
         with ui.element("a").props(f'href="{url("/api/v1/support")}" download data-testid="support"'):
             ui.button("Download", icon="download").props("unelevated").classes("mt-2")
 
-    async def show(_: object = None) -> None:
+    async def show() -> None:
         report = service.bus.latest("health") or asdict(service.health())
         changes = await asyncio.to_thread(_changes, service)
         _show_now(now, report, changes)
         _show_before(before, changes)
 
-    follow(service.bus, show, "health", most=1)
+    async def changed(_: object) -> None:
+        await show()
+        await asyncio.sleep(WRITTEN_S)
+        await show()
+
+    follow(service.bus, changed, "health", most=1)
     ui.timer(0.0, show, once=True)
 
 

@@ -14,6 +14,7 @@ from noctule.core.errors import NoctuleError
 from noctule.routines.schema import Routine, id_of
 from noctule.web.forms.draft import Draft
 from noctule.web.forms.form import Form
+from noctule.web.forms.household import Household
 from noctule.web.forms.inputs import choice, duration, error_line, named, text
 from noctule.web.forms.only_if_form import OnlyIfForm
 from noctule.web.forms.problems import problems_of
@@ -52,6 +53,7 @@ class RoutineEditor:
         self._service, self._save_routine, self._leave = service, save, leave
         self.draft, self._before = draft, copy.deepcopy(draft)
         self._form = Form(self._problems, self._say)
+        self._house = Household(service.automation, self._home_changed)
         with ui.element("div").classes("f-editor"):
             self._build()
         self._say()
@@ -73,9 +75,9 @@ class RoutineEditor:
         with card("When"):
             when_form(self._form, self.draft)
         with card("Only if"):
-            OnlyIfForm(self._form, self.draft.rows, self._service.automation.home)
+            self._only_if = OnlyIfForm(self._form, self.draft.rows, self._house)
         with card("Then"):
-            ThenForm(self._form, self.draft.then, self._service.automation.home)
+            self._then = ThenForm(self._form, self.draft.then, self._house)
         with card("And then"):
             self._afterwards()
         with ui.element("div").classes("f-bar"):
@@ -84,6 +86,11 @@ class RoutineEditor:
             named(ui.button("Test", icon="play_arrow", on_click=self._test).props("flat"), "test-draft")
             self._complaint = ui.label().classes("f-error w-full").props("role=alert data-testid=complaint")
             self._complaint.set_visibility(False)
+
+    def _home_changed(self) -> None:
+        self._only_if.draw()
+        self._then.draw()
+        self._form.show()
 
     def _afterwards(self) -> None:
         suppress = self.draft.__dict__

@@ -13,6 +13,8 @@ from noctule.routines.document import RoutineFile, routines_text
 from noctule.routines.schema import Routine, id_of
 from noctule.web.forms.dialogs import opened
 from noctule.web.forms.draft import Draft
+from noctule.web.forms.home_pieces import piece_for
+from noctule.web.forms.household import Household
 from noctule.web.forms.inputs import named
 from noctule.web.forms.snack import Snack
 from noctule.web.forms.starters import STARTERS, Starter
@@ -42,6 +44,7 @@ class RoutinesPage:
 
     def __init__(self, service: Service) -> None:
         self._service, self._automation = service, service.automation
+        self._house = Household(service.automation, self.show_cards)
         self._editor: RoutineEditor | None = None
         self._last: dict[str, Callable[[], None]] = {}
         self._history: RoutineHistory | None = None
@@ -69,9 +72,6 @@ class RoutinesPage:
                 with ui.element("div").classes("f-cards"):
                     for one in self._automation.routines:
                         self._card(one)
-                if any(self._lacks(one) for one in self._automation.routines if one.enabled):
-                    where = f"“home” stands at the top of {self._automation.path}"
-                    ui.label(f"{where}; what is changed there holds at once.").classes("n-small n-soft mt-2")
             else:
                 with card():
                     empty("No Routine yet. Start with one of these, or with an empty one.", "bolt")
@@ -132,10 +132,8 @@ class RoutinesPage:
                 )
                 named(switch, f"{routine.id}.enabled", f"{routine.name}: on or off")
             ui.label(sentence(routine)).classes("f-sentence").props(f'data-testid="{routine.id}.sentence"')
-            for lack in self._lacks(routine) if routine.enabled else ():
-                with ui.element("div").classes("f-last f-warning"):
-                    ui.icon("warning_amber").props("aria-hidden=true")
-                    ui.label(lack)
+            if routine.enabled:
+                self._show_lacks(routine)
             last = ui.element("div").classes("w-full")
             self._last[routine.id] = lambda: self._show_last(routine, last)
             self._show_last(routine, last)
@@ -148,6 +146,17 @@ class RoutinesPage:
                 named(run.props("flat"), f"{routine.id}.test")
                 ui.element("div").classes("grow")
                 self._menu(routine)
+
+    def _show_lacks(self, routine: Routine) -> None:
+        """Each with a button that helps, where no other has it already."""
+        helped: set[str | None] = set()
+        for lack in self._lacks(routine):
+            with ui.element("div").classes("f-last f-warning"):
+                ui.icon("warning_amber").props("aria-hidden=true")
+                with ui.element("div").classes("f-lack"):
+                    ui.label(unquoted(lack)).props(f'data-testid="{routine.id}.lack"')
+                    if piece_for(lack) not in helped:
+                        helped.add(self._house.help_with(lack, f"{routine.id}.ask"))
 
     def _menu(self, routine: Routine) -> None:
         button = ui.button(icon="more_vert").props("flat round")
@@ -277,7 +286,7 @@ class RoutinesPage:
     # -- what happens meanwhile
 
     def _known(self) -> tuple[Any, ...]:
-        return (self._automation.routines, self._automation.problem)
+        return (self._automation.routines, self._automation.problem, self._automation.home)
 
     def _notes(self) -> list[str]:
         """What is wrong with all of them; what one of them lacks stands on its card."""
@@ -287,9 +296,7 @@ class RoutinesPage:
     def _lacks(self, routine: Routine) -> list[str]:
         """What the home would need, each thing once."""
         found = RoutineFile(self._automation.home, (routine,)).warnings()
-        return list(
-            dict.fromkeys(unquoted(line.removeprefix(f"routine '{routine.name}': ")) for line in found)
-        )
+        return list(dict.fromkeys(line.removeprefix(f"routine '{routine.name}': ") for line in found))
 
     def _look_at_file(self) -> None:
         """Changed by hand, or in another browser."""

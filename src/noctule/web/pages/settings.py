@@ -1,4 +1,4 @@
-"""Every setting with what it means, its range and its default; who may come in; what this is."""
+"""Every setting with what it means, its range and its default; the home; who may come in; what this is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from noctule.web.pages.access_card import access_card
+from noctule.web.pages.home_card import home_card
 from noctule.web.pages.settings_form import SettingsForm
 from noctule.web.theme import card, fact, facts, url, when_text
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 def build(service: Service) -> None:
     """The page."""
     SettingsForm(service)
+    home_card(service)
     access_card(service)
     _about(service)
 

@@ -2,8 +2,12 @@
 //
 // A listener has any of: record(body), row(timeS, power), stage(body), lost(count), state(name). The states:
 // "connecting", "live", "quiet" (connected, and nothing comes), "lost" (tries again by itself).
+//
+// One that has past(run) also hears what was before it was there, as pastRecord(body) and pastRow(timeS, power);
+// after each connection, so some of it again. Times of the same run of the program can be compared.
 
 const KINDS = "row,record,stage";
+const PAST_S = 30;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 5000;
 // The sensor gives 20 records a second, whatever happens to it.
@@ -17,6 +21,7 @@ let heardAt = 0;
 let state = "connecting";
 let watch = null;
 let again = null;
+let ofThePast = 0; // messages to come
 
 /** Hear what the sensor says until the function that comes back is called. */
 export function subscribe(listener) {
@@ -24,6 +29,7 @@ export function subscribe(listener) {
   listener.state?.(state);
   // later: the page says where it lives (window.path_prefix) once all of its parts are there
   if (listeners.size === 1) setTimeout(start, 0);
+  else if (listener.past && socket !== null) connect(); // it came later than the past did
   return () => {
     listeners.delete(listener);
     if (listeners.size === 0) end();
@@ -49,7 +55,8 @@ function connect() {
   again = null;
   drop();
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(`${scheme}//${location.host}${window.path_prefix ?? ""}/api/v1/live?kinds=${KINDS}`);
+  const past = [...listeners].some((one) => one.past) ? `&past_s=${PAST_S}` : "";
+  socket = new WebSocket(`${scheme}//${location.host}${window.path_prefix ?? ""}/api/v1/live?kinds=${KINDS}${past}`);
   socket.binaryType = "arraybuffer";
   socket.onmessage = (message) => hear(message.data);
   socket.onclose = retry;
@@ -61,6 +68,7 @@ function drop() {
   socket.onmessage = socket.onclose = null;
   socket.close();
   socket = null;
+  ofThePast = 0;
 }
 
 function retry() {
@@ -91,13 +99,20 @@ function hear(data) {
   heardAt = performance.now();
   pauseMs = FIRST_PAUSE_MS;
   become("live");
+  const isPast = ofThePast > 0;
+  if (isPast) ofThePast -= 1;
   if (data instanceof ArrayBuffer) {
     const timeS = new DataView(data).getFloat64(0, true);
-    tell("row", timeS, new Uint8Array(data, 8));
+    tell(isPast ? "pastRow" : "row", timeS, new Uint8Array(data, 8));
     return;
   }
   const { kind, body } = JSON.parse(data);
-  tell(kind, body);
+  if (kind === "past") {
+    ofThePast = body.messages;
+    tell("past", body.run);
+  } else {
+    tell(isPast ? "pastRecord" : kind, body);
+  }
 }
 
 function become(name) {

@@ -18,6 +18,22 @@ export class Rhythm {
     this._timeS = null; // of the newest column
     this._looked = true; // since then
     this._said = { timeS: -Infinity, presence: 0, motion: 0 }; // by the newest record
+    this._run = null;
+    this._knownS = -Infinity; // what comes of the past up to then has been drawn
+  }
+
+  /** The past of a run of the program follows. */
+  past(run) {
+    this._knownS = run === this._run ? (this._timeS ?? -Infinity) : -Infinity;
+    this._run = run;
+  }
+
+  pastRow(timeS, power) {
+    if (timeS > this._knownS) this.row(timeS, power);
+  }
+
+  pastRecord(record) {
+    if (record.t > this._knownS) this.record(record);
   }
 
   row(timeS, power) {
