@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -22,9 +21,6 @@ from noctule.core.frames import Float32Array
 from noctule.simulate.render import render
 from noctule.simulate.scenes import read_scene
 
-RESULTS = Path("benchmarks/results")
-PAGE = Path("docs/reference/performance.md")
-
 
 def main(
     seconds: Annotated[float, typer.Option(min=10.0, help="length of the recording")] = 60.0,
@@ -32,7 +28,9 @@ def main(
     hour: Annotated[bool, typer.Option("--hour", help="also: an hour-long file (2 GB in build/)")] = False,
     live: Annotated[bool, typer.Option("--live", help="also: CPU of `noctule run` through JACK")] = False,
     compare: Annotated[Path | None, typer.Option(help="earlier results to compare with")] = None,
-    write: Annotated[bool, typer.Option("--write", help=f"keep the results, and write {PAGE}")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help=f"keep the results, and write {report.PAGE}")
+    ] = False,
 ) -> None:
     """Measure the chain on one core, next to plain SciPy doing the same work."""
     scene = read_scene(SCENE).model_copy(update={"duration_s": seconds})
@@ -64,12 +62,8 @@ def main(
     report.print_tables(results)
     if compare is not None:
         report.print_comparison(results, compare)
-    file = RESULTS / f"{machine.file_name()}.json"
     if write:
-        report.write_json(results, file)
-        PAGE.write_text(
-            report.markdown(json.loads(file.read_text()), "make bench BENCH='--hour --live --write'", file)
-        )
+        report.write(results)
 
 
 def _speed(samples: Float32Array, sample_rate_hz: int, carrier_hz: float, runs: int) -> report.Results:

@@ -39,38 +39,47 @@ def _run(server: Jack) -> dict[str, float]:
         command, env=server.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     try:
-        until(lambda: process.poll() is not None or _lines(records) > 0, 30.0, lambda: "no records in 30 s")
+        until(lambda: process.poll() is not None or lines_of(records) > 0, 30.0, lambda: "no records in 30 s")
         if process.poll() is not None:
             assert process.stderr is not None
             raise ServerError(f"run ended with {process.returncode}: {process.stderr.read()[-500:]}")
         time.sleep(WARM_UP_S)
-        cpu_s, lines, start_s = _cpu_s(process.pid), _lines(records), time.monotonic()
+        used_s, lines, start_s = cpu_s(process.pid), lines_of(records), time.monotonic()
         time.sleep(MEASURE_S)
         took_s = time.monotonic() - start_s
-        used_s, written = _cpu_s(process.pid) - cpu_s, _lines(records) - lines
+        used_s, written = cpu_s(process.pid) - used_s, lines_of(records) - lines
     finally:
         process.terminate()
         process.wait(10.0)
     return {"percent_of_one_core": 100.0 * used_s / took_s, "records_per_s": written / took_s}
 
 
-def _lines(records: Path) -> int:
+def lines_of(records: Path) -> int:
+    """How many there are so far."""
     return records.read_bytes().count(b"\n") if records.exists() else 0
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """CPU time of a process and everything below it that still runs."""
+    ticks = [_stat(one) for one in family_of(pid)]
+    return sum(int(fields[11]) + int(fields[12]) for fields in ticks if fields) / os.sysconf("SC_CLK_TCK")
+
+
+def family_of(pid: int) -> list[int]:
+    """A process and everything below it that still runs."""
     children: dict[int, list[int]] = {}
-    ticks: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has just ended
-            continue
-        one = int(stat.parent.name)
-        children.setdefault(int(fields[1]), []).append(one)
-        ticks[one] = int(fields[11]) + int(fields[12])
+    for folder in Path("/proc").glob("[0-9]*"):
+        if fields := _stat(int(folder.name)):
+            children.setdefault(int(fields[1]), []).append(int(folder.name))
     family = [pid]
     for one in family:  # grows while we walk it
         family += children.get(one, [])
-    return sum(ticks[one] for one in family) / os.sysconf("SC_CLK_TCK")
+    return family
+
+
+def _stat(pid: int) -> list[str]:
+    """What the system says of a process behind its name; nothing where it has just ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

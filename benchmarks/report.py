@@ -9,7 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import machine
+
 Results = dict[str, Any]
+RESULTS, PAGE = Path("benchmarks/results"), Path("docs/reference/performance.md")
+COMMANDS = "make bench BENCH='--hour --live --write'` and `python -m benchmarks.service --write"
 #: Load average from which on the figures say more about the machine's other work.
 BUSY = 0.5
 #: (group, key, what it is, unit, what issue or design asks for, larger is better)
@@ -62,6 +66,22 @@ FIGURES: tuple[tuple[str, str, str, str, str, bool], ...] = (
     ),
     ("simulator", "times_real_time", "the same by the clock", "x real time", "", True),
     ("simulator", "peak_memory_mb", "its memory, a worker", "MB", "< 500", False),
+    (
+        "service",
+        "percent_alone",
+        "whole service, JACK, 96 kHz, 4 microphones, no browser",
+        "% of a core",
+        "",
+        False,
+    ),
+    ("service", "percent_now", "the same with a browser on Now", "% of a core", "<= 15", False),
+    ("service", "percent_timeline", "the same with a browser on Timeline", "% of a core", "<= 15", False),
+    ("service", "memory_now_mb", "its memory, with its sound card's process", "MB", "", False),
+    ("service", "rows_per_s", "rows of the waterfall in the browser", "a second", ">= 20", True),
+    ("service", "rows_lost", "rows lost on the way to it", "", "0", False),
+    ("service", "interactive_now_s", "Now: from the click to the first number", "s", "<= 2", False),
+    ("service", "interactive_timeline_s", "Timeline, the same", "s", "<= 2", False),
+    ("service", "interactive_slowest_s", "the slowest page", "s", "<= 2", False),
 )
 
 
@@ -91,6 +111,17 @@ def print_tables(results: Results) -> None:
     for stage, ms in results["stages_ms_per_s"].items():
         table.add_row(stage, f"{ms:.2f}", f"{ms / total:.0%}")
     console.print(table)
+    _print_figures(console, results)
+
+
+def print_figures(results: Results) -> None:
+    """Of something that has no stages."""
+    console = Console(highlight=False, width=max(Console().width, 100))
+    console.print(" · ".join(f"{key} {value}" for key, value in results["machine"].items()), style="dim")
+    _print_figures(console, results)
+
+
+def _print_figures(console: Console, results: Results) -> None:
     table = Table("figure", "measured", "", "asked for", box=None, header_style="bold")
     for what, value, unit, asked in rows(results):
         table.add_row(what, number(value), unit, asked)
@@ -117,6 +148,13 @@ def print_comparison(results: Results, other_file: Path) -> None:
                 f"{stage}, ms a second", f"{then:.2f}", f"{now:.2f}", f"{now / then:.2f}", style=style
             )
     console.print(table)
+
+
+def write(results: Results) -> None:
+    """Keep them with what was measured on such a machine before, and write the page."""
+    file = RESULTS / f"{machine.file_name()}.json"
+    write_json(results, file)
+    PAGE.write_text(markdown(json.loads(file.read_text()), COMMANDS, file))
 
 
 def write_json(results: Results, file: Path) -> None:

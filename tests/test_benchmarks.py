@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from benchmarks import report
+from benchmarks.live import cpu_s, family_of
 from benchmarks.memory import peak_memory
 from benchmarks.plain import spectrum
 from benchmarks.simulator import SCENE
@@ -83,3 +89,22 @@ def test_results_are_merged_compared_and_written(tmp_path: Path, capsys: pytest.
     assert re.search(r"best run, x real time +400 +200 +0\.50", capsys.readouterr().out)
     page = report.markdown(slower, "make bench", Path("benchmarks/results/here.json"))
     assert "| whole chain with the network, best run | 200 x real time | >= 150 |" in page
+
+
+def test_cpu_is_that_of_a_process_and_its_children() -> None:
+    busy = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass\n"
+    child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {busy + 'time.sleep(60)'!r}])\n"
+    with subprocess.Popen([sys.executable, "-c", child + "import time; time.sleep(60)"]) as process:
+        try:
+            until_s = time.monotonic() + 60.0
+            while cpu_s(process.pid) < 0.5:
+                assert time.monotonic() < until_s
+                time.sleep(0.05)
+            family = family_of(process.pid)
+            assert len(family) == 2
+            assert cpu_s(family[1]) >= 0.5
+            assert cpu_s(process.pid) < 5.0
+        finally:
+            for pid in family_of(process.pid)[::-1]:
+                os.kill(pid, signal.SIGKILL)
+    assert cpu_s(process.pid) == 0.0

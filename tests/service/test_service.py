@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import os
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -264,6 +265,27 @@ def test_records_rows_and_events_are_told(tmp_path: Path) -> None:
     event = next(message.body for message in heard if message.kind == "event")
     assert event["kind"] in ("entered", "major")
     assert event["start"].endswith("Z")
+
+
+def test_the_loop_is_woken_once_for_a_record_and_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time costs a system call, and a change of threads."""
+    bench = Running(tmp_path)
+    with bench.running() as service:
+        bench.more()
+        calls: list[str] = []
+        once = service.loop.call_soon_threadsafe
+
+        def counted(*what: Any, **context: Any) -> Any:
+            calls.append(threading.current_thread().name)
+            return once(*what, **context)
+
+        monkeypatch.setattr(service.loop, "call_soon_threadsafe", counted)
+        start = len(bench.records)
+        bench.more(100)
+        woken, came = calls.count("sensing"), len(bench.records) - start
+    assert abs(woken - came) <= 2
 
 
 def test_without_a_store_events_and_health_are_told_all_the_same(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -549,3 +551,43 @@ def test_every_setting_has_a_range_and_a_meaning() -> None:
         assert field.metadata or field.annotation in (bool, Path | None), name
     with pytest.raises(ValidationError):
         StoreSettings(typo=1)  # type: ignore[call-arg]
+
+
+#: Writes events for ever, and says each time which are on disk.
+WRITER = """
+import sys
+from pathlib import Path
+from tests.service.test_store import event
+from noctule.core.settings import StoreSettings
+from noctule.service.store import Store
+store, number = Store(StoreSettings(), Path(sys.argv[1])), 0
+while True:
+    done = [store.keep_event(event(number + k, uid=f"{sys.argv[2]}-{number + k}")) for k in range(20)]
+    number += 20
+    store.write()
+    print(*[f"{sys.argv[2]}-{number - 20 + k}" for k, one in enumerate(done) if one.done()], flush=True)
+"""
+
+
+def killed_writer(folder: Path, name: str) -> set[str]:
+    """Events that a process had acknowledged when it was killed with signal 9 in the middle of its work."""
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", WRITER, str(folder), name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as writer:
+        assert writer.stdout is not None
+        acknowledged = {uid for _ in range(5) for uid in writer.stdout.readline().split()}
+        writer.kill()
+        # what was said before the signal came, without a line cut short
+        lines = writer.stdout.read().splitlines(keepends=True)
+    assert writer.returncode == -9
+    return acknowledged | {uid for line in lines if line.endswith("\n") for uid in line.split()}
+
+
+def test_what_a_killed_writer_had_acknowledged_is_there(tmp_path: Path) -> None:
+    acknowledged = killed_writer(tmp_path, "killed")
+    assert len(acknowledged) >= 100
+    history = History(tmp_path / FILE)
+    assert acknowledged <= {one["uid"] for one in history.events(limit=1_000_000)}
+    with sqlite3.connect(tmp_path / FILE) as file:
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    file.close()

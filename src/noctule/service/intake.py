@@ -39,6 +39,7 @@ class Intake:
         heard: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self.sinks: list[Sink] = []
+        self._rows: list[Row] = []  # they go with the next record: the loop wakes up once for each
         self._memory, self._bus, self._loop, self._clock, self._heard = memory, bus, loop, clock, heard
         # where nothing is remembered
         self._health, self._episodes = Health(clock.monotonic_s()), Episodes()
@@ -48,8 +49,8 @@ class Intake:
         if self._memory is not None:
             self._memory.see(features)
         power = encode_power(features.clean_power_db)
-        for time_s, row in zip(features.time_s.tolist(), power, strict=True):
-            self._bus.publish_from_thread("row", Row(time_s, row.tobytes()))
+        rows = zip(features.time_s.tolist(), power, strict=True)
+        self._rows += [Row(time_s, row.tobytes()) for time_s, row in rows]
 
     def take(self, record: Mapping[str, Any]) -> None:
         """One record."""
@@ -58,8 +59,9 @@ class Intake:
         else:
             self._health.take(record, self._clock.monotonic_s())
             events = self._episodes.take(record)
+        rows, self._rows = self._rows, []
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._tell, record, events)
+            self._loop.call_soon_threadsafe(self._tell, rows, record, events)
         for sink in self.sinks:
             sink(record)
 
@@ -70,7 +72,9 @@ class Intake:
         self._health.look(self._clock.monotonic_s())
         return self._health.report
 
-    def _tell(self, record: Mapping[str, Any], events: list[Event]) -> None:
+    def _tell(self, rows: list[Row], record: Mapping[str, Any], events: list[Event]) -> None:
+        for row in rows:
+            self._bus.publish("row", row)
         self._bus.publish("record", record)
         self._heard(record)
         for event in events:

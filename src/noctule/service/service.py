@@ -102,7 +102,7 @@ class Service:
         self.started = datetime.now(UTC)
         self._folder, self._warn, self._clock = folder, warn, clock or Clock()
         self._house = LoopThread()
-        self.bus = Bus(self._house.loop)
+        self.bus = Bus(self._house.loop, self._clock.monotonic_s)
         self.memory: Memory | None = None
         if settings.store.enabled:
             self.memory = Memory(settings.store, folder, warn=warn, clock=self._clock)
