@@ -35,7 +35,7 @@ def _sense(server: Server, **scene: float) -> Session:
     """Four microphones, 32 kHz: still, then somebody comes nearer."""
     arguments = sensing(server, "--carrier-hz", "32000", "--seconds", "30")
     with (
-        server.room(script=[["still", 3.5], ["walk", 2.0, 1.2]], **scene) as room,
+        server.room(script=[["still", 6.0], ["walk", 2.0, 1.2]], **scene) as room,
         noctule(server, *arguments, NOCTULE_AUDIO__BLOCK_S=str(BLOCK_S)) as run,
     ):
         run.until_record(20.0)
