@@ -96,7 +96,7 @@ def walk(pipewire_96k: Server) -> Walk:
 
 @pytest.fixture(scope="module")
 def walk_at_192k(pipewire_192k: Server) -> Walk:
-    return watch(pipewire_192k, [["still", 3.5], ["walk", 2.0, SPEED_MPS], ["still", 0.5]], 62000)
+    return watch(pipewire_192k, [["still", 6.0], ["walk", 2.0, SPEED_MPS], ["still", 0.5]], 62000)
 
 
 @pytest.fixture(params=["walk", "walk_at_192k"])
