@@ -79,6 +79,7 @@ FIGURES: tuple[tuple[str, str, str, str, str, bool], ...] = (
     ("service", "memory_now_mb", "its memory, with its sound card's process", "MB", "", False),
     ("service", "rows_per_s", "rows of the waterfall in the browser", "a second", ">= 20", True),
     ("service", "rows_lost", "rows lost on the way to it", "", "0", False),
+    ("service", "plain_times_real_time_cpu", "plain SciPy meanwhile, by CPU time", "x real time", "", True),
     ("service", "interactive_now_s", "Now: from the click to the first number", "s", "<= 2", False),
     ("service", "interactive_timeline_s", "Timeline, the same", "s", "<= 2", False),
     ("service", "interactive_slowest_s", "the slowest page", "s", "<= 2", False),

@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
+import numpy as np
 import typer
 from rich.console import Console
 from tests.soundservers.servers import Jack, ServerError, missing_programs, until
 from tests.web.browser import chromium, free_port, open_page, page
 
 from benchmarks import machine, report
-from benchmarks.live import CARRIER_HZ, SAMPLE_RATE_HZ, WALKING, cpu_s, family_of, lines_of
+from benchmarks.live import CARRIER_HZ, SAMPLE_RATE_HZ, WALKING, cpu_s, family_of
+from benchmarks.plain import run_plain
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -73,7 +75,15 @@ def main(
 def loads(figures: dict[str, float]) -> str:
     """How busy the machine was meanwhile, all of it."""
     names = {"alone": "without a browser", "now": "on Now", "timeline": "on Timeline", "pages": "pages"}
-    return "load average " + ", ".join(f"{figures[f'load_{key}']:.1f} {name}" for key, name in names.items())
+    busy = ", ".join(f"{figures[f'load_{key}']:.1f} {name}" for key, name in names.items())
+    return f"load average {busy}"
+
+
+def machine_speed() -> float:
+    """Of plain SciPy on ten seconds of noise, times real time by CPU: beside `plain` of the chain it says how
+    much slower the machine is now."""
+    noise = np.random.default_rng(1).standard_normal((10 * SAMPLE_RATE_HZ, MICROPHONES), np.float32)
+    return 10.0 / run_plain(noise, SAMPLE_RATE_HZ, CARRIER_HZ).cpu_s
 
 
 def measure_service(seconds: float = MEASURE_S) -> dict[str, float]:
@@ -83,7 +93,7 @@ def measure_service(seconds: float = MEASURE_S) -> dict[str, float]:
         try:
             server.start()
             with server.room(script=WALKING * 3), running(server) as (process, url):
-                return _figures(process.pid, url, server.folder / "records.jsonl", seconds)
+                return _figures(process.pid, url, seconds)
         finally:
             server.stop()
 
@@ -91,7 +101,7 @@ def measure_service(seconds: float = MEASURE_S) -> dict[str, float]:
 @contextlib.contextmanager
 def running(server: Jack) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`noctule run` and the address of its app, which answers."""
-    port, records = free_port(), server.folder / "records.jsonl"
+    port = free_port()
     options = ["--input", server.device, "--output", server.device, "--sample-rate-hz", str(SAMPLE_RATE_HZ)]
     command = [
         sys.executable,
@@ -101,8 +111,6 @@ def running(server: Jack) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         *options,
         "--carrier-hz",
         str(CARRIER_HZ),
-        "--jsonl",
-        str(records),
     ]
     environment = server.environment | {
         "NOCTULE_WEB__PORT": str(port),
@@ -128,18 +136,18 @@ def _answers(url: str) -> bool:
     return False
 
 
-def _figures(pid: int, url: str, records: Path, seconds: float) -> dict[str, float]:
+def _figures(pid: int, url: str, seconds: float) -> dict[str, float]:
     found: dict[str, float] = {}
     time.sleep(WARM_UP_S)
+    speeds = [machine_speed()]
     found |= _cost("alone", pid, seconds)
     with chromium() as browser:
         with page(browser) as shown:
             open_page(shown, url)
             time.sleep(WARM_UP_S)
-            before, lines, start_s = _rows(shown), lines_of(records), time.monotonic()
+            before, start_s = _rows(shown), time.monotonic()
             found |= _cost("now", pid, seconds)
             after, took_s = _rows(shown), time.monotonic() - start_s
-            found["records_per_s"] = (lines_of(records) - lines) / took_s
             found["rows_per_s"] = (after["received"] - before["received"]) / took_s
             found["rows_lost"] = after["lost"] - before["lost"]
             found["pictures_per_s"] = (after["frames"] - before["frames"]) / took_s
@@ -147,9 +155,11 @@ def _figures(pid: int, url: str, records: Path, seconds: float) -> dict[str, flo
             open_page(shown, f"{url}/timeline")
             time.sleep(WARM_UP_S)
             found |= _cost("timeline", pid, seconds)
+        speeds.append(machine_speed())
         found["load_pages"] = os.getloadavg()[0]
         took = {path: _interactive_s(browser, url, path) for path in PATHS}
     found |= {f"interactive_{path.strip('/') or 'now'}_s": took_s for path, took_s in took.items()}
+    found["plain_times_real_time_cpu"] = statistics.median([*speeds, machine_speed()])
     return found | {"interactive_slowest_s": max(took.values())}
 
 

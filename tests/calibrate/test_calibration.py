@@ -110,6 +110,17 @@ def test_nothing_audible_is_played_and_nothing_jumps(rate_hz: int) -> None:
     assert np.abs(db[10:] - db[:-10]).max() <= 20.0
 
 
+@pytest.mark.parametrize("late_s", [1.1, 2.3])
+def test_a_loudspeaker_that_is_late_is_waited_for(late_s: float, found: Calibration) -> None:
+    """By as much as televisions, loudspeakers on a network and PulseAudio's null sinks are."""
+    still = StillRoom(parse_scene(SCENE))
+    late = np.zeros(round(late_s * RATE_HZ), np.float32)
+    waited = calibrated(Card(lambda played: still.hear(np.concatenate([late, played]))[: len(played)]))
+    assert waited.delay_s == pytest.approx(found.delay_s + late_s, abs=1e-3)
+    assert waited.carrier_hz >= 32_000.0
+    assert waited.walk_range_m == pytest.approx(found.walk_range_m, abs=0.2)
+
+
 def test_the_wanted_range_decides_the_level() -> None:
     near, far = (
         calibrated(room(), Settings.model_validate({"calibrate": {"range_m": reach}})) for reach in (2.0, 5.0)

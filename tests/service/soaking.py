@@ -182,6 +182,8 @@ class Home:
         work.go(1.0 + TICK_S)
         assert not work.last["presence"], "somebody is held who has gone"
         work.go(LATER_S + 2.0 * TICK_S - (work.elapsed_s - start_s), 0.25)
+        work.until(lambda: not work.acting)
+        work.settle()
         self._check(work.entries[first:], start_s, end_s)
         self.visits += 1
 

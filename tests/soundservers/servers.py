@@ -76,8 +76,8 @@ POSITIONS = {
 
 PULSEAUDIO_CARD = """\
 load-module module-native-protocol-unix
-load-module module-null-sink sink_name=tx format=float32le rate=%(rate)d channels=2
-load-module module-null-sink sink_name=air format=float32le rate=%(rate)d %(channels)s
+load-module module-null-sink sink_name=tx norewinds=1 format=float32le rate=%(rate)d channels=2
+load-module module-null-sink sink_name=air norewinds=1 format=float32le rate=%(rate)d %(channels)s
 load-module module-remap-source source_name=mics master=air.monitor %(channels)s master_%(map)s remix=no
 set-default-sink tx
 set-default-source mics

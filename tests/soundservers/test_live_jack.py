@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 from dataclasses import dataclass
 
 import pytest
@@ -35,8 +36,10 @@ def _sense(server: Server, **scene: float) -> Session:
     """Four microphones, 32 kHz: still, then somebody comes nearer."""
     arguments = sensing(server, "--carrier-hz", "32000", "--seconds", "30")
     with (
+        # who was there at the end of the session before would still be
+        tempfile.TemporaryDirectory(dir=server.folder) as state,
         server.room(script=[["still", 6.0], ["walk", 2.0, 1.2]], **scene) as room,
-        noctule(server, *arguments, NOCTULE_AUDIO__BLOCK_S=str(BLOCK_S)) as run,
+        noctule(server, *arguments, NOCTULE_AUDIO__BLOCK_S=str(BLOCK_S), XDG_STATE_HOME=state) as run,
     ):
         run.until_record(20.0)
         until(lambda: bool(room.wall_times("script_end")), 20.0, lambda: f"not over: {run.stderr}")

@@ -30,7 +30,15 @@ from noctule.calibrate.choose import (
 from noctule.calibrate.doctor import FIXES, REMOVING
 from noctule.calibrate.profile import DeviceProfile
 from noctule.calibrate.spectrum import FloatArray
-from noctule.calibrate.sweep import GAIN_MOVED_DB, Survey, analyse_sweep, make_sweep
+from noctule.calibrate.sweep import (
+    GAIN_MOVED_DB,
+    NothingBackError,
+    Survey,
+    Sweep,
+    analyse_sweep,
+    delay_of,
+    make_sweep,
+)
 from noctule.core.air import absorption_db_per_m
 from noctule.core.errors import NoctuleError
 from noctule.core.frames import BLOCKING_FAULTS, AudioBlock, Float32Array
@@ -47,6 +55,10 @@ STEPS: tuple[tuple[str, str, float], ...] = (
     ("choose", "choosing carrier and level", 0.5),
     ("prove", "listening to the chosen tone; moving about is allowed", 4.5),
 )
+#: A sound that is not back after this does not come.
+LATEST_S = 3.0
+#: So much of a long delay is left, as it is not the same each time.
+LEFT_S = 0.1
 #: The chosen tone is listened to for so long at once, and at most so often while somebody moves.
 PROOF_S, MOST_PROOFS = 4.0, 4
 #: Somebody moves where more than this share of the frames says so, at this score of the model-free detector.
@@ -171,7 +183,12 @@ def calibrate(
     loudest_dbfs = min(emit.level_dbfs, emit.ceiling_dbfs)
     progress("sweep", 0.0)
     sweep = make_sweep(card.sample_rate_hz, loudest_dbfs)
-    survey = analyse_sweep(card.play_and_record(sweep.signal), sweep)
+    late_s = 0.0
+    try:
+        survey = analyse_sweep(card.play_and_record(sweep.signal), sweep)
+    except NothingBackError:
+        # televisions, loudspeakers on a network and mixing servers take their time
+        card, survey, late_s = _wait_for(card, sweep)
     progress("sweep", 1.0)
     if not survey.microphones:
         raise NoctuleError("no microphone hears the loudspeaker: all are dead or covered")
@@ -221,11 +238,41 @@ def calibrate(
         microphones=tuple(survey.microphones),
         clutter_db=round(survey.clutter_db(), 1),
         bent_db=round(float(survey.bent_db[survey.microphones].max()), 1),
-        delay_s=round(survey.delay_s, 6),
+        delay_s=round(late_s + survey.delay_s, 6),
         moved_meanwhile=proof.moved,
         **_curves(survey),
         reasons=_reasons(survey, reach, foreign_hz, reach_m, final.level_dbfs, final.reason),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _LateCard:
+    """A card whose sound comes back so many samples late, as if it were not."""
+
+    card: Card
+    late: int
+
+    @property
+    def sample_rate_hz(self) -> float:
+        return self.card.sample_rate_hz
+
+    def play_and_record(self, signal: Float32Array, /) -> Float32Array:
+        return self.card.play_and_record(np.pad(signal, (0, self.late)))[self.late :]
+
+
+def _wait_for(card: Card, sweep: Sweep) -> tuple[Card, Survey, float]:
+    """The card with its delay taken off, what the sweep showed, and the delay in s.
+
+    Raises
+    ------
+    NothingBackError
+        Within `LATEST_S`.
+    """
+    patience = round(LATEST_S * sweep.sample_rate_hz)
+    heard = card.play_and_record(np.pad(sweep.signal, (0, patience)))
+    late = max(0, (delay_of(heard, sweep) or 0) - round(LEFT_S * sweep.sample_rate_hz))
+    survey = analyse_sweep(heard[late : late + len(heard) - patience], sweep)
+    return _LateCard(card, late), survey, late / sweep.sample_rate_hz
 
 
 # -- choosing

@@ -48,6 +48,10 @@ LEAST_PEAK = 10.0
 FIRST = 0.15
 
 
+class NothingBackError(NoctuleError):
+    """Nothing of the sweep is in the recording."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """What is played: `signal` float32 `(samples,)`, peak `level_dbfs`; places in it, in samples."""
@@ -159,12 +163,14 @@ def analyse_sweep(recording: Float32Array, sweep: Sweep) -> Survey:
 
     Parameters
     ----------
-    recording : begins within half a second of the sweep, before or after.
+    recording : begins at most half a second after the sweep, and ends after what came back of it.
 
     Raises
     ------
+    NothingBackError
+        It holds nothing of the sweep.
     NoctuleError
-        It is too short, holds nothing of the sweep, or only digital silence.
+        It is too short, or only digital silence.
     """
     rate = sweep.sample_rate_hz
     sound = np.nan_to_num(recording.reshape(len(recording), -1), posinf=0.0, neginf=0.0)
@@ -178,7 +184,7 @@ def analyse_sweep(recording: Float32Array, sweep: Sweep) -> Survey:
     probe = analyse_comb(sound, sweep.comb)
     answer, delay = _answer(sound, sweep)
     if delay is None or probe.true_bandwidth_hz == 0.0:
-        raise NoctuleError(
+        raise NothingBackError(
             "nothing inaudible comes back from the loudspeaker: is it muted or its volume at zero, and does "
             "the microphone hear it? `noctule doctor` looks closer"
         )
@@ -207,12 +213,15 @@ def _grid(sweep: Sweep, true_bandwidth_hz: float) -> FloatArray:
     return np.arange(first, max(top_hz, first) + 1.0, GRID_HZ)
 
 
+def delay_of(recording: Float32Array, sweep: Sweep) -> int | None:
+    """How late the sweep is in the recording, in samples; None: it is not in there."""
+    return _answer(recording, sweep)[1]
+
+
 def _answer(sound: Float32Array, sweep: Sweep) -> tuple[FloatArray, int | None]:
     """What device and room answer to the glide, and how late it begins, in samples."""
-    late = round(0.5 * sweep.sample_rate_hz)
-    start = max(0, sweep.glide_at - late)
-    heard = sound[start : sweep.glide_at + len(sweep.glide) + late]
-    answer, place = impulse_response(heard, sweep.glide, sweep.sample_rate_hz, sweep.glide_hz)
+    start = max(0, sweep.glide_at - round(0.5 * sweep.sample_rate_hz))
+    answer, place = impulse_response(sound[start:], sweep.glide, sweep.sample_rate_hz, sweep.glide_hz)
     return answer, None if place is None else place + start - sweep.glide_at
 
 

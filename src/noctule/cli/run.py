@@ -221,11 +221,15 @@ def _records_to(path: str) -> Iterator[Sink]:
 
 @contextlib.contextmanager
 def _live_line() -> Iterator[Sink]:
-    """One line that says what is, redrawn five times a second."""
+    """One line that says what is, redrawn five times a second; nothing where nobody sees it."""
     from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(stderr=True), refresh_per_second=5, transient=True) as live:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda record: None
+        return
+    with Live(console=console, refresh_per_second=5, transient=True) as live:
         shown_s = float("-inf")
 
         def show(record: Mapping[str, object]) -> None:
