@@ -10,6 +10,16 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Here time is real: nothing else of this folder runs meanwhile, and most of the others have ended.
+LIVE = Path(__file__).parent / "soundservers"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For several workers (pytest-xdist): a file's tests stay together, what runs live comes last."""
+    items.sort(key=lambda item: LIVE in item.path.parents)
+    for item in items:
+        together = LIVE if LIVE in item.path.parents else item.path
+        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(ROOT))))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -20,7 +20,7 @@ DEAF = "exec sh -c \"trap '' TERM; echo \\$\\$ > deaf; sleep 100 & wait; sleep 1
 def _runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
