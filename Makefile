@@ -33,7 +33,7 @@ demo: $(PRODUCT) ## the whole app on a simulated room, in the browser; no hardwa
 
 test: $(PRODUCT) $(LAB) sound-servers lint types arch ## everything CI checks
 	@if [ "$${CI:-}" = true ] || [ -e $(SOUND_SERVERS) ]; then export NOCTULE_REQUIRE_SOUNDSERVERS=1; fi; \
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST)
 
 lint: $(PRODUCT) ## ruff: style and likely mistakes
 	$(BIN)/ruff check .

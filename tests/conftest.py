@@ -8,18 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Here time is real: nothing else of this folder runs meanwhile, and most of the others have ended.
-LIVE = Path(__file__).parent / "soundservers"
+LIVE = "tests/soundservers/"
+
+
+class Together(LoadFileScheduling):  # type: ignore[misc]
+    """Of several workers (pytest-xdist) one has all tests of a file, and one has all that run live."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return LIVE if nodeid.startswith(LIVE) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For several workers (pytest-xdist): a file's tests stay together, what runs live comes last."""
-    items.sort(key=lambda item: LIVE in item.path.parents)
-    for item in items:
-        together = LIVE if LIVE in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(ROOT))))
+    """What runs live comes last."""
+    items.sort(key=lambda item: item.nodeid.startswith(LIVE))
 
 
 @pytest.fixture(autouse=True, scope="session")
