@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 import torch
 from tests.model.tiny_model import untrained, write_tiny_model
@@ -162,6 +163,18 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "network.onnx").write_bytes(b"nothing")
     with pytest.raises(NoctuleError, match="not a model"):
         StepSession(tmp_path / "network.onnx")
+
+
+def test_weights_of_another_kind_of_memory_are_refused(model: Model, tmp_path: Path) -> None:
+    """As of models that were given all that they remember, frame by frame."""
+    other = onnx.load(model.file())
+    other.graph.input[-1].name = "history_5"
+    for node in other.graph.node:
+        node.input[:] = ["history_5" if name == "taps_32" else name for name in node.input]
+    onnx.save(other, tmp_path / "network.onnx")
+    with pytest.raises(NoctuleError, match="not a model of this noctule") as refused:
+        StepSession(tmp_path / "network.onnx")
+    assert "\n" not in str(refused.value)
 
 
 def test_a_missing_model_is_said_before_anything_sounds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,18 @@
-"""The network as a file that ONNX Runtime runs a frame at a time: normalisation, memory and scores inside."""
+"""The network as a file that ONNX Runtime runs a frame at a time: normalisation, memory and scores inside.
+
+    power_db, scalars, means, frames, taps_1 .. taps_32
+        ─► scores, logits, next_means, next_frames, row_1 .. row_32
+
+The taps of a step over time, named by its dilation, are its rows of two dilations and of one dilation ago,
+side by side: the names say all that a session must know to keep them.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from noctule.model.network import SCALARS, Memory, MotionNetwork
+from noctule.model.network import SCALARS, Memory, MotionNetwork, later
 from noctule.model.rules import OUTPUTS
 
 #: Older runtimes of noctule's dependency range know it.
@@ -44,53 +52,67 @@ class ExportedStep(nn.Module):
     Minor motion is what a human does; major motion is that, and the body goes with it.
     """
 
-    def __init__(self, network: MotionNetwork, maps: Sequence[ScoreMap]) -> None:
+    def __init__(self, network: MotionNetwork, maps: Sequence[ScoreMap], folded: bool) -> None:
         super().__init__()
         self.network = network
+        self.later = self._later_folded if folded else later
         self.register_buffer("default", torch.tensor([[one.default for one in maps]]))
         self.register_buffer("above", torch.tensor([[one.slopes()[0] for one in maps]]))
         self.register_buffer("ratio", torch.tensor([one.slopes()[1] / one.slopes()[0] for one in maps]))
+        self.register_buffer("identity", torch.eye(network.shape.width))
+        self.register_buffer("of", torch.tensor([0, 0, 2, 3]))
+        self.register_buffer("and_of", torch.tensor([1, 0, 2, 3]))
         self.default: Tensor
         self.above: Tensor
         self.ratio: Tensor
+        self.identity: Tensor
+        self.of: Tensor
+        self.and_of: Tensor
 
     def forward(
-        self, power_db: Tensor, scalars: Tensor, means: Tensor, frames: Tensor, *history: Tensor
+        self, power_db: Tensor, scalars: Tensor, means: Tensor, frames: Tensor, *taps: Tensor
     ) -> tuple[Tensor, ...]:
-        logits, memory = self.network.step(power_db, scalars, Memory(means, frames, list(history)))
+        memory = Memory(means, frames, taps)
+        logits, means, frames, rows = self.network.step(power_db, scalars, memory, self.later)
         mapped = functional.prelu((logits - self.default) * self.above, self.ratio)
-        human, major, other, stays = torch.sigmoid(mapped).split(1, dim=1)
-        scores = torch.cat([torch.minimum(human, major), human, other, stays], dim=1)
-        return (scores, logits, memory.means, memory.frames, *memory.history)
+        # major motion and a human, and the others with themselves; a split and a cat would be dearer
+        both = torch.minimum(mapped.index_select(1, self.of), mapped.index_select(1, self.and_of))
+        return (torch.sigmoid(both), logits, means, frames, *rows)
+
+    def _later_folded(self, linear: nn.Linear, taps: Tensor, hidden: Tensor) -> Tensor:
+        """`later` as two nodes: the past is the second's bias, whose weights hold the sum with what came in.
+
+        Split, not sliced: the exporter would work slices out and leave the weights themselves out of the
+        file, which a training run may want to begin with.
+        """
+        past, now = linear.weight.split([taps.shape[1], hidden.shape[1]], dim=1)
+        bias = functional.linear(taps, past, linear.bias)
+        return functional.relu(torch.addmm(bias, hidden, (now + self.identity).T))
 
 
 def input_names(network: MotionNetwork) -> list[str]:
-    history = [f"history_{i}" for i in range(len(network.shape.dilations))]
-    return ["power_db", "scalars", "means", "frames", *history]
+    return ["power_db", "scalars", "means", "frames", *(f"taps_{one}" for one in network.shape.dilations)]
 
 
 def output_names(network: MotionNetwork) -> list[str]:
-    return ["scores", "logits", *(f"next_{name}" for name in input_names(network)[2:])]
+    rows = (f"row_{one}" for one in network.shape.dilations)
+    return ["scores", "logits", "next_means", "next_frames", *rows]
 
 
-def export_onnx(network: MotionNetwork, maps: Sequence[ScoreMap], path: Path) -> None:
-    """Write the float model. `maps`: one for each of `OUTPUTS`."""
+def export_onnx(network: MotionNetwork, maps: Sequence[ScoreMap], path: Path, folded: bool = True) -> None:
+    """Write the float model.
+
+    maps : one for each of `OUTPUTS`.
+    folded : quicker, with the same scores; `quantize` wants the layers as they were trained.
+    """
     assert len(maps) == len(OUTPUTS)
     network = network.eval()
-    step = ExportedStep(network, maps).eval()
     memory = Memory.empty(network.shape)
-    example = (
-        torch.zeros(1, 2, network.shape.bins),
-        torch.zeros(1, len(SCALARS)),
-        memory.means,
-        memory.frames,
-    )
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
+    power_db, scalars = torch.zeros(1, 2, network.shape.bins), torch.zeros(1, len(SCALARS))
+    with quietly():
         torch.onnx.export(
-            step,
-            (*example, *memory.history),
+            ExportedStep(network, maps, folded).eval(),
+            (power_db, scalars, memory.means, memory.frames, *memory.taps),
             str(path),
             input_names=input_names(network),
             output_names=output_names(network),
@@ -100,6 +122,18 @@ def export_onnx(network: MotionNetwork, maps: Sequence[ScoreMap], path: Path) ->
             verbose=False,
         )
     _forget_where(path)
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without the exporter's own deprecations, and advice on what is as it should be."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _forget_where(path: Path) -> None:

@@ -8,10 +8,7 @@ last layer (a dot product an output) stay in float.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +25,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.calibrate import create_calibrator
 
+from noctule.lab.export_onnx import quietly
 from noctule.model.session import StepSession
 
 Float32Array = npt.NDArray[np.float32]
@@ -54,10 +52,13 @@ class Fidelity:
 
 
 def quantize(model: Path, path: Path, streams: Sequence[Stream]) -> None:
-    """Write the int8 model beside the float one. `streams` set the ranges: motion of every kind, and none."""
+    """Write the int8 model of a float one that is not folded.
+
+    streams : set the ranges: motion of every kind, and none.
+    """
     graph = onnx.load(model).graph
     names = _quantized_nodes(graph)
-    with _quietly():
+    with quietly():
         ranges = _widened(graph, names, _ranges(model, streams))
         quantize_static(
             model,
@@ -78,18 +79,6 @@ def quantize(model: Path, path: Path, streams: Sequence[Stream]) -> None:
                 },
             },
         )
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the advice to pre-process a graph that PyTorch's exporter has pre-processed."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 class _Frames(CalibrationDataReader):
@@ -113,7 +102,7 @@ class _Frames(CalibrationDataReader):
 
 def _quantized_nodes(graph: onnx.GraphProto) -> list[str]:
     """From the first convolution to the last step over time, with the states."""
-    tensors = {one.name for one in graph.input if one.name.startswith("history")}
+    tensors = {one.name for one in graph.input if one.name.startswith("taps_")}
     names = []
     for node in graph.node:
         follows = node.op_type == "Conv" or any(name in tensors for name in node.input)
@@ -137,20 +126,15 @@ def _ranges(model: Path, streams: Sequence[Stream]) -> Ranges:
 
 
 def _widened(graph: onnx.GraphProto, names: list[str], ranges: Ranges) -> Ranges:
-    """Ranges of what the quantised nodes touch; one for a state, what is cut from it and joined to it."""
+    """Ranges of what the quantised nodes touch; one for a row, its taps, and the two joined."""
     inside = [node for node in graph.node if node.name in names]
     touched = {name for node in inside for name in (*node.input, *node.output)} & set(ranges)
     widened = {name: ranges[name] for name in touched}
-    makers = {output for node in graph.node for output in node.output}
-    for state in sorted(one.name for one in graph.input if one.name.startswith("history")):
-        group = {state, f"next_{state}"}
-        for node in inside:
-            if node.op_type in ("Slice", "Reshape", "Concat") and not group.isdisjoint(node.input):
-                joined = set(node.input) & makers if node.op_type == "Concat" else set()
-                group |= set(node.output) | joined
-        group &= touched
-        low, high = min(ranges[name][0] for name in group), max(ranges[name][1] for name in group)
-        widened |= dict.fromkeys(group, (low, high))
+    for node in inside:
+        if node.op_type == "Concat" and node.input[0].startswith("taps_"):
+            group = [*node.input, *node.output]
+            low, high = min(ranges[name][0] for name in group), max(ranges[name][1] for name in group)
+            widened |= dict.fromkeys(group, (low, high))
     return widened
 
 

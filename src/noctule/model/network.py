@@ -17,6 +17,7 @@ after van den Oord et al. 2016 (WaveNet) and Bai et al. 2018 (TCN).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -59,7 +60,7 @@ class NetworkShape:
     mean_s : time constants of the running means; the first smooths, the other remembers what stays.
     filters : (channels, kernel, stride) of the convolutions over speed.
     width : channels over time.
-    dilations : of the kernel-3 steps over time; receptive field 2·sum + 1 frames.
+    dilations : of the kernel-3 steps over time, no two alike; receptive field 2·sum + 1 frames.
     """
 
     bins: int = 241
@@ -73,10 +74,6 @@ class NetworkShape:
     def half(self) -> int:
         """Bins of one sign."""
         return self.bins // 2
-
-    def history_shapes(self) -> list[tuple[int, int]]:
-        """(frames, channels) remembered before each step over time."""
-        return [(2 * dilation, self.width) for dilation in self.dilations]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -95,26 +92,29 @@ class NetworkShape:
 
 @dataclass
 class Memory:
-    """What one stream remembers between two frames.
+    """What the next frame needs of those before it.
 
     Attributes
     ----------
-    means : (3, 2·half), running means of log10(1 + power): long and smooth, and smooth of what is new.
+    means : (1, 3, 2·half), running means of log10(1 + power): long and smooth, and smooth of what is new.
     frames : (1, 1), frames since the start, saturating at `CLOCK_FRAMES`.
-    history : for each step over time (2·dilation, width), the newest frame last.
+    taps : for each step over time (1, 2·width): what came to it 2·dilation and dilation frames ago, 0 before
+        the start. Whoever runs the network keeps the frames between.
     """
 
     means: Tensor
     frames: Tensor
-    history: list[Tensor]
+    taps: Sequence[Tensor]
 
     @classmethod
     def empty(cls, shape: NetworkShape) -> Memory:
-        return cls(
-            torch.zeros(3, 2 * shape.half),
-            torch.zeros(1, 1),
-            [torch.zeros(*one) for one in shape.history_shapes()],
-        )
+        taps = [torch.zeros(1, 2 * shape.width) for _ in shape.dilations]
+        return cls(torch.zeros(1, 3, 2 * shape.half), torch.zeros(1, 1), taps)
+
+
+def later(linear: nn.Linear, taps: Tensor, hidden: Tensor) -> Tensor:
+    """One step over time: (.., 2·width) of the past and (.., width) of now to (.., width)."""
+    return functional.relu(hidden + linear(torch.cat([taps, hidden], dim=-1)))
 
 
 class MotionNetwork(nn.Module):
@@ -175,8 +175,8 @@ class MotionNetwork(nn.Module):
         hidden = self._embed(planes, normal)
         for linear, dilation in zip(self.over_time, self.shape.dilations, strict=True):
             past = functional.pad(hidden, (0, 0, 2 * dilation, 0))
-            taps = [past[:, :count], past[:, dilation : dilation + count], hidden]
-            hidden = self._rounded(functional.relu(hidden + linear(torch.cat(taps, dim=2))))
+            taps = torch.cat([past[:, :count], past[:, dilation : dilation + count]], dim=2)
+            hidden = self._rounded(later(linear, taps, hidden))
         return self.head(hidden)
 
     def _rounded(self, values: Tensor) -> Tensor:
@@ -189,40 +189,50 @@ class MotionNetwork(nn.Module):
 
     # -- frames
 
-    def step(self, power_db: Tensor, scalars: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """One frame: (1, 2, bins), (1, 4) and the memory to logits (1, 4) and the new memory.
+    def step(
+        self,
+        power_db: Tensor,
+        scalars: Tensor,
+        memory: Memory,
+        later: Callable[[nn.Linear, Tensor, Tensor], Tensor] = later,
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """One frame: (1, 2, bins), (1, 4) and the memory to logits (1, 4), new means and frames, new rows.
 
-        Few and plain operations: each is a node of the exported graph and costs a microsecond there.
+        The rows, (1, width) each, are what came to the steps over time: taps of frames to come. Few and plain
+        operations: each is a node of the exported graph, and most cost more than their arithmetic.
         """
-        halves = self._halves(power_db)[0]  # (2, 2·half)
-        level, fresh = halves.split(1)
-        now = torch.cat([level, halves])
-        means = memory.means + self._rate(memory.frames) * (now - memory.means)  # (3, 2·half)
-        long, smooth, fresh_smooth = means.split(1)
-        planes = torch.cat([level, smooth, fresh, self._over(smooth, long), fresh_smooth])
-        for number, convolution in enumerate(self.over_speed):
-            planes = planes.reshape(1, -1, 1, self.shape.half) if number == 0 else planes
+        halves = self._level(torch.gather(power_db, 2, self.order.expand(1, 2, -1)))  # (1, 2, 2·half)
+        level, fresh = halves.split(1, dim=1)
+        now = torch.cat([level, halves], dim=1)
+        means = memory.means + self._rate(memory.frames) * (now - memory.means)
+        long, smooth, fresh_smooth = means.split(1, dim=1)
+        planes = torch.cat([level, smooth, fresh, self._over(smooth, long), fresh_smooth], dim=1)
+        planes = planes.reshape(1, -1, 1, self.shape.half)
+        for convolution in self.over_speed:
             planes = functional.relu(convolution(planes))
-        normal = self._normal(scalars, memory.frames.reshape(1, 1))
+        normal = self._normal(scalars, memory.frames)
         hidden = functional.relu(self.dense(torch.cat([planes.reshape(1, -1), normal], dim=1)))
-        history = []
-        for linear, dilation, past in zip(self.over_time, self.shape.dilations, memory.history, strict=True):
-            known = torch.cat([past, hidden])  # (2·dilation + 1, width)
-            history.append(known[1:])
-            hidden = functional.relu(hidden + linear(known[::dilation].reshape(1, -1)))
+        rows = []
+        for linear, taps in zip(self.over_time, memory.taps, strict=True):
+            rows.append(hidden)
+            hidden = later(linear, taps, hidden)
         frames = torch.clamp(memory.frames + 1.0, max=CLOCK_FRAMES)
-        return self.head(hidden), Memory(means, frames, history)
+        return self.head(hidden), means, frames, rows
 
     # -- parts of one or both
 
     def _halves(self, power_db: Tensor) -> Tensor:
-        """Speeds coming, then speeds going, both from slow to fast: log10(1 + power over the floor).
+        """Speeds coming, then speeds going, both from slow to fast, as `_level`."""
+        return self._level(torch.index_select(power_db, -1, self.order))
+
+    def _level(self, power_db: Tensor) -> Tensor:
+        """log10(1 + power over the floor).
 
         Decibels where there is something; where there is noise, no dips to minus infinity: averaged, they
         hide weak echoes.
         """
-        nepers = torch.index_select(power_db, -1, self.order).clamp(max=HIGHEST_DB) * (0.1 * _LN_10)
-        return functional.softplus(nepers) * (1.0 / _LN_10)
+        power = torch.exp(power_db.clamp(max=HIGHEST_DB) * (0.1 * _LN_10))
+        return torch.log(1.0 + power) * (1.0 / _LN_10)
 
     def _over(self, now: Tensor, mean: Tensor) -> Tensor:
         return (now - mean).clamp(-STANDS_OUT, STANDS_OUT)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 
 import numpy as np
+from numba import njit
 
 from noctule.core.errors import NoctuleError
-from noctule.core.frames import Fault, FeatureBlock, Float32Array, MotionScore
+from noctule.core.frames import Fault, FeatureBlock, MotionScore
 from noctule.model.rules import NOT_JUDGED, RESET_AFTER_S
 from noctule.model.session import StepSession
 from noctule.model.zoo import Model
@@ -47,13 +47,14 @@ class NetworkDetector:
         self._longest_gap = round(RESET_AFTER_S / model.manifest.hop_s)
         self._scalars = np.zeros(4, dtype=np.float32)
         self._powers = np.zeros((2, model.manifest.bins), dtype=np.float32)
+        self._recent = np.zeros((_VELOCITY_FRAMES, model.manifest.bins), dtype=np.float32)
         self.reset()
+        _velocity(self._recent, self._recent[0])  # compiled before anything moves
 
     def reset(self) -> None:
         """Forget everything: a cold start."""
         self._session.reset()
-        self._recent: deque[Float32Array] = deque(maxlen=_VELOCITY_FRAMES)
-        self._blocked = 0
+        self._seen = self._blocked = 0
 
     def score(self, features: FeatureBlock) -> list[MotionScore]:
         """One `MotionScore` a frame of the block, in order."""
@@ -69,24 +70,36 @@ class NetworkDetector:
             self.reset()
         self._blocked = 0
         self._powers[0], self._powers[1] = features.clean_power_db[i], features.fresh_power_db[i]
-        self._recent.append(features.clean_power_db[i])
+        self._recent[self._seen % _VELOCITY_FRAMES] = self._powers[0]
+        self._seen += 1
         self._scalars[0], self._scalars[1] = features.broadband_db[i], features.carrier_snr_db[i]
         self._scalars[3] = features.removed_db[i]
         (major, minor, other, stays), _ = self._session.step(self._powers, self._scalars)
         if not math.isfinite(major + minor + other + stays):  # it would stay in the memory for ever
             self.reset()
             return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault), "the features were not finite")
-        velocity = self._velocity(features.velocity_mps) if minor >= _WORTH_A_VELOCITY else 0.0
+        velocity = 0.0
+        if minor >= _WORTH_A_VELOCITY:
+            velocity = _velocity(self._recent[: self._seen], features.velocity_mps)
         known = Fault(fault) if fault else _NONE
         return MotionScore(time_s, major, minor, velocity, known, _in_words(major, minor, other), stays)
 
-    def _velocity(self, velocity_mps: Float32Array) -> float:
-        """Mean velocity of what stands above the floor and above its mirror image, by power."""
-        power_db = sum(self._recent) / np.float32(len(self._recent))
-        power = np.where(power_db > _STANDS_OUT_DB, 10.0 ** (0.1 * power_db), 0.0)
-        one_sided = np.maximum(power - power[::-1], 0.0)  # a fan is on both sides
-        total = float(one_sided.sum())
-        return float(one_sided @ velocity_mps) / total if total > 0.0 else 0.0
+
+@njit(cache=True)
+def _velocity(recent, velocity_mps):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Mean velocity of what stands above the floor and above its mirror image, by power."""
+    moment = total = 0.0
+    for i in range(len(velocity_mps) // 2):
+        j = len(velocity_mps) - 1 - i
+        stronger = _power(recent[:, i].mean()) - _power(recent[:, j].mean())  # a fan is on both sides
+        moment += stronger * velocity_mps[i] if stronger > 0.0 else -stronger * velocity_mps[j]
+        total += abs(stronger)
+    return moment / total if total > 0.0 else 0.0
+
+
+@njit(cache=True)
+def _power(level_db):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    return 10.0 ** (0.1 * level_db) if level_db > _STANDS_OUT_DB else 0.0
 
 
 def _in_words(major: float, minor: float, other: float) -> str:
