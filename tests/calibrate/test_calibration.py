@@ -13,7 +13,7 @@ import soundfile
 from scipy.signal.windows import blackmanharris
 
 from noctule.calibrate import memory
-from noctule.calibrate.calibration import STEPS, Calibration, calibrate
+from noctule.calibrate.calibration import STEPS, Calibration, calibrate, reach_of
 from noctule.calibrate.choose import FOUND_DB, Reach
 from noctule.calibrate.drift import LASTS_S, NOT_AGAIN_S, DriftWatch
 from noctule.calibrate.picture import as_svg
@@ -145,6 +145,49 @@ def test_a_profile_says_what_the_direct_sound_is_worth() -> None:
     louder = calibrated(room(), profile=DeviceProfile(name="puck", hz=(30_000.0,), direct_db=(12.0,)))
     assert known.carrier_hz == plain.carrier_hz
     assert louder.level_dbfs == pytest.approx(known.level_dbfs + 12.0, abs=0.5)
+
+
+@pytest.mark.parametrize("rate_hz", [48_000, 96_000, 192_000])
+def test_a_path_of_half_the_amplitude_is_6_db(rate_hz: int) -> None:
+    """It was 6.9 dB at 192 kHz: a share of the power where the glide stands still was added everywhere."""
+    sweep = make_sweep(rate_hz, -20.0)
+    late = round(0.01 * rate_hz)
+    noise = np.random.default_rng(1).normal(0.0, 1e-6, len(sweep.signal) + rate_hz)
+    heard = np.pad(0.5 * sweep.signal, (late, rate_hz - late)) + noise
+    survey = analyse_sweep(heard.astype(np.float32)[:, None], sweep)
+    inside = slice(15, -15)  # the ends of the band are tapered
+    assert np.abs(survey.direct_db[inside] + 6.02).max() < 0.2
+    assert np.abs(survey.sharp_db[inside] + 6.02).max() < 0.2
+
+
+def test_a_carrier_on_a_peak_is_as_loud_as_the_peak() -> None:
+    """A casing that answers 1/1500 s later, 0.4 as strong: peaks of 2.9 dB, smoothed away before."""
+    sweep = make_sweep(RATE_HZ, -20.0)
+    heard = np.pad(0.1 * sweep.signal, (960, 9600)).astype(np.float64)
+    heard[64:] += 0.4 * heard[:-64]
+    heard += np.random.default_rng(1).normal(0.0, 1e-6, len(heard))
+    survey = analyse_sweep(heard.astype(np.float32)[:, None], sweep)
+    flat = DeviceProfile(name="flat", hz=(36_000.0,), direct_db=(0.0,))
+    assert reach_of(survey, 36_000.0, flat).at_1_m_db == pytest.approx(-20.0 + 2.92, abs=0.5)
+    assert np.interp(36_000.0, survey.hz, survey.direct_db[:, 0]) < -18.0
+
+
+def test_microphones_that_clip_are_asked_again_softer() -> None:
+    """Three of 180 simulated units heard a clipped sweep, and got a tone that was 7 to 11 dB too loud."""
+    still = StillRoom(parse_scene(SCENE))
+    sweep = make_sweep(RATE_HZ, -20.0)
+    gain = 2.5 / np.abs(still.hear(sweep.signal)).max()
+
+    def hear(played: Float32Array) -> Float32Array:
+        return np.asarray(gain * still.hear(played), np.float32)
+
+    profile = DeviceProfile(name="puck", hz=(30_000.0,), direct_db=(0.0,))
+    whole = calibrated(Card(hear), profile=profile)
+    card = Card(lambda played: np.clip(hear(played), -1.0, 1.0))
+    clipped = calibrated(card, profile=profile)
+    assert clipped.carrier_hz == whole.carrier_hz
+    assert clipped.level_dbfs == pytest.approx(whole.level_dbfs, abs=0.3)
+    assert np.abs(card.played[1]).max() == pytest.approx(10.0 ** (-32.0 / 20.0), rel=1e-3)
 
 
 def test_a_foreign_tone_is_kept_away_from() -> None:

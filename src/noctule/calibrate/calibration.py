@@ -59,6 +59,8 @@ STEPS: tuple[tuple[str, str, float], ...] = (
 LATEST_S = 3.0
 #: So much of a long delay is left, as it is not the same each time.
 LEFT_S = 0.1
+#: Where microphones clip, the sweep is played again so much softer, at most so often.
+SOFTER_DB, MOST_SOFTER = 12.0, 2
 #: The chosen tone is listened to for so long at once, and at most so often while somebody moves.
 PROOF_S, MOST_PROOFS = 4.0, 4
 #: Somebody moves where more than this share of the frames says so, at this score of the model-free detector.
@@ -70,8 +72,8 @@ FOREIGN_DB, FOREIGN_FROM_MPS = 6.0, 0.3
 #: Another emitter on our carrier: another carrier, at most so often.
 MOST_CHOICES = 3
 #: Power that a room sends back within 40 ms, what air took added, over the tone at 1 m: median and spread of
-#: 100 simulated rooms (`python -m benchmarks.calibration`). A profile knows better.
-ROOM_OVER_1_M_DB = -8.5
+#: 200 simulated rooms (`python -m benchmarks.calibration --first 100 --units 200`). A profile knows better.
+ROOM_OVER_1_M_DB = -9.5
 #: By so much more a loudspeaker sends forwards than elsewhere an octave higher.
 BEAM_DB_PER_OCTAVE = 6.0
 #: The floor about walking speeds is known to such a share of the white noise; less is none.
@@ -182,18 +184,12 @@ def calibrate(
     emit, reach_m = settings.emit, settings.calibrate.range_m
     loudest_dbfs = min(emit.level_dbfs, emit.ceiling_dbfs)
     progress("sweep", 0.0)
-    sweep = make_sweep(card.sample_rate_hz, loudest_dbfs)
-    late_s = 0.0
-    try:
-        survey = analyse_sweep(card.play_and_record(sweep.signal), sweep)
-    except NothingBackError:
-        # televisions, loudspeakers on a network and mixing servers take their time
-        card, survey, late_s = _wait_for(card, sweep)
+    card, survey, late_s = _hear_sweep(card, loudest_dbfs)
     progress("sweep", 1.0)
     if not survey.microphones:
         raise NoctuleError("no microphone hears the loudspeaker: all are dead or covered")
     if np.abs(survey.gain_moved_db[survey.microphones]).max() > GAIN_MOVED_DB:
-        _name_gain(card, survey, loudest_dbfs, say)
+        _name_gain(card, survey, survey.level_dbfs, say)
     progress("choose", 0.0)
     foreign_hz = list(survey.probe.interferers_hz)
     for attempt in range(MOST_CHOICES):
@@ -243,6 +239,23 @@ def calibrate(
         **_curves(survey),
         reasons=_reasons(survey, reach, foreign_hz, reach_m, final.level_dbfs, final.reason),
     )
+
+
+def _hear_sweep(card: Card, level_dbfs: float) -> tuple[Card, Survey, float]:
+    """As `_wait_for`; softer where microphones clip: they show less of the loudspeaker than there is."""
+    sweep = make_sweep(card.sample_rate_hz, level_dbfs)
+    late_s = 0.0
+    try:
+        survey = analyse_sweep(card.play_and_record(sweep.signal), sweep)
+    except NothingBackError:
+        # televisions, loudspeakers on a network and mixing servers take their time
+        card, survey, late_s = _wait_for(card, sweep)
+    for _ in range(MOST_SOFTER):
+        if not set(survey.probe.clipped) & set(survey.microphones):
+            break
+        sweep = make_sweep(card.sample_rate_hz, sweep.level_dbfs - SOFTER_DB)
+        survey = analyse_sweep(card.play_and_record(sweep.signal), sweep)
+    return card, survey, late_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +340,7 @@ def reach_of(survey: Survey, carrier_hz: float, profile: DeviceProfile | None = 
         return float(np.interp(carrier_hz, survey.hz, 10.0 * np.log10(power.mean(1))))
 
     if profile is not None:
-        at_1_m_db = here(survey.direct_db) - profile.direct_over_1_m_db(carrier_hz)
+        at_1_m_db = here(survey.sharp_db) - profile.direct_over_1_m_db(carrier_hz)
     else:
         at_1_m_db = here(survey.room_db + _air_db(survey)[:, None]) - ROOM_OVER_1_M_DB
     return Reach(carrier_hz, at_1_m_db, here(survey.noise_dbfs_per_hz) + 10.0)

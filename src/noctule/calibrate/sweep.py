@@ -39,6 +39,9 @@ HIGHEST_GLIDE_HZ = 60_000.0
 DIRECT_S, ROOM_S = 0.002, 0.04
 #: What is known of the response is smoothed over this, and given on a grid so fine.
 SMOOTH_HZ, GRID_HZ = 400.0, 100.0
+#: How loud one carrier is, the direct sound says with hardly more smoothing than its own 2 ms: the carrier
+#: stands on a peak of the response, and its neighbours are weaker.
+SHARP_HZ = 150.0
 #: A gain that moved by more between the two levels is no accident.
 GAIN_MOVED_DB = 1.5
 #: The direct sound stands so far over the median of what else the compressed glide holds; noise alone reaches
@@ -82,6 +85,7 @@ class Survey:
     hz : `(grid,)`; everything below is on it.
     direct_db, room_db : `(grid, microphones)` direct sound, and power of all that the room sends back within
         `ROOM_S`, over what was played: a sine of so many dBFS comes back with so much added.
+    sharp_db : `(grid, microphones)` the direct sound as sharp as it is known.
     room_path_m : how far the room's answer has travelled on average, by power.
     noise_dbfs_per_hz : `(grid, microphones)` in silence.
     gain_moved_db : `(microphones,)` how much less than `SOFT_DB` the louder tones were louder; 0: linear.
@@ -94,6 +98,7 @@ class Survey:
     hz: FloatArray
     direct_db: FloatArray
     room_db: FloatArray
+    sharp_db: FloatArray
     room_path_m: float
     noise_dbfs_per_hz: FloatArray
     gain_moved_db: FloatArray
@@ -196,6 +201,7 @@ def analyse_sweep(recording: Float32Array, sweep: Sweep) -> Survey:
         hz=hz,
         direct_db=smooth_spectrum_db(answer[:direct], hz, rate),
         room_db=smooth_spectrum_db(answer[direct:room], hz, rate),
+        sharp_db=smooth_spectrum_db(answer[:direct], hz, rate, SHARP_HZ),
         room_path_m=SPEED_OF_SOUND_MPS * _mean_place(answer[direct:room], direct) / rate,
         noise_dbfs_per_hz=_noise(sound[: round(0.8 * QUIET_S * rate)], hz, rate),
         gain_moved_db=_gain_moved(sound, sweep, delay, probe.heard),
@@ -245,9 +251,12 @@ def impulse_response(
     size = scipy.fft.next_fast_len(len(heard) + len(known), real=True)
     spectrum = scipy.fft.rfft(known, size)
     power = np.abs(spectrum) ** 2
-    inverse = np.conj(spectrum) / (power + 1e-3 * power.max())
     hz = scipy.fft.rfftfreq(size, 1.0 / rate)
     low_hz, high_hz = band_hz
+    # against what the band holds mostly: where our glide stands still it is so loud that a share of its
+    # highest power would take 0.9 dB from everything else
+    usual = float(np.median(power[(hz > low_hz) & (hz < high_hz)]))
+    inverse = np.conj(spectrum) / (power + 1e-3 * usual)
     inside = np.clip(np.minimum(hz - low_hz, high_hz - hz) / (EDGE * (high_hz - low_hz)), 0.0, 1.0)
     taper = inverse * np.sin(0.5 * np.pi * inside) ** 2
     answer = np.stack([scipy.fft.irfft(scipy.fft.rfft(one, size) * taper, size) for one in heard.T], 1)
@@ -264,12 +273,14 @@ def impulse_response(
     return answer[first:], first
 
 
-def smooth_spectrum_db(answer: FloatArray, hz: FloatArray, rate: int) -> FloatArray:
+def smooth_spectrum_db(
+    answer: FloatArray, hz: FloatArray, rate: int, smooth_hz: float = SMOOTH_HZ
+) -> FloatArray:
     """Power of a piece of the answer, smoothed, on the grid."""
     size = max(scipy.fft.next_fast_len(len(answer), real=True), round(rate / 25.0))
     power = np.abs(scipy.fft.rfft(answer, size, axis=0)) ** 2
     step_hz = rate / size
-    smooth = gaussian_filter1d(power, SMOOTH_HZ / step_hz, axis=0)
+    smooth = gaussian_filter1d(power, smooth_hz / step_hz, axis=0)
     known_hz = np.arange(len(power)) * step_hz
     return np.stack([to_db(np.interp(hz, known_hz, column)) for column in smooth.T], 1)
 
