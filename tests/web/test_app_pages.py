@@ -159,6 +159,7 @@ def test_a_setting_is_changed_and_written_down(home: Served, shown: Page) -> Non
     by(shown, "default-presence.off_latency_s").click()
     by(shown, "save").click()
     expect(by(shown, "default-presence.off_latency_s")).to_be_hidden()
+    expect(by(shown, "save")).to_be_hidden()
     assert home.house.settings.presence.off_latency_s == 10
 
 
