@@ -39,23 +39,22 @@ def _run(server: Jack) -> dict[str, float]:
         command, env=server.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     try:
-        until(lambda: process.poll() is not None or lines_of(records) > 0, 30.0, lambda: "no records in 30 s")
+        until(lambda: process.poll() is not None or _lines(records) > 0, 30.0, lambda: "no records in 30 s")
         if process.poll() is not None:
             assert process.stderr is not None
             raise ServerError(f"run ended with {process.returncode}: {process.stderr.read()[-500:]}")
         time.sleep(WARM_UP_S)
-        used_s, lines, start_s = cpu_s(process.pid), lines_of(records), time.monotonic()
+        used_s, lines, start_s = cpu_s(process.pid), _lines(records), time.monotonic()
         time.sleep(MEASURE_S)
         took_s = time.monotonic() - start_s
-        used_s, written = cpu_s(process.pid) - used_s, lines_of(records) - lines
+        used_s, written = cpu_s(process.pid) - used_s, _lines(records) - lines
     finally:
         process.terminate()
         process.wait(10.0)
     return {"percent_of_one_core": 100.0 * used_s / took_s, "records_per_s": written / took_s}
 
 
-def lines_of(records: Path) -> int:
-    """How many there are so far."""
+def _lines(records: Path) -> int:
     return records.read_bytes().count(b"\n") if records.exists() else 0
 
 

@@ -75,8 +75,7 @@ def main(
 def loads(figures: dict[str, float]) -> str:
     """How busy the machine was meanwhile, all of it."""
     names = {"alone": "without a browser", "now": "on Now", "timeline": "on Timeline", "pages": "pages"}
-    busy = ", ".join(f"{figures[f'load_{key}']:.1f} {name}" for key, name in names.items())
-    return f"load average {busy}"
+    return "load average " + ", ".join(f"{figures[f'load_{key}']:.1f} {name}" for key, name in names.items())
 
 
 def machine_speed() -> float:

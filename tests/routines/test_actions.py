@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from pydantic import ValidationError
+from tests.processes import runs
 from tests.routines.conftest import WebServer
 from tests.routines.house import BERLIN, HandClock, Remembers, tools_of
 
@@ -272,13 +273,6 @@ def test_a_command_that_fails_says_its_last_line(program_on_path: MakeProgram) -
         asyncio.run(run_program([str(fails.parent / "gone")]))
 
 
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def test_a_program_that_is_ended_takes_its_children_along(
     tmp_path: Path, program_on_path: MakeProgram
 ) -> None:
@@ -297,7 +291,7 @@ def test_a_program_that_is_ended_takes_its_children_along(
     asyncio.run(scene())
     child = int((tmp_path / "child").read_text())
     ends_s = time.monotonic() + 5
-    while _lives(child):  # killed it is; the kernel may take a moment
+    while runs(child):  # killed it is; the kernel may take a moment
         assert time.monotonic() < ends_s
 
 

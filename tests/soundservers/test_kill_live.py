@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from benchmarks.live import family_of
+from tests.processes import runs
 from tests.soundservers.product import Command, noctule, sensing
 from tests.soundservers.servers import Server, until
 from tests.web.browser import free_port
@@ -142,21 +143,7 @@ def test_the_killed_process_leaves_no_child(jack_96k: Server) -> None:
     """Its sound card's process ends by itself: else nobody could open the card again."""
     with jack_96k.room(), noctule(jack_96k, *sensing(jack_96k, "--carrier-hz", "32000")) as run:
         run.until_record(60.0)
-        children = _children(run._process.pid)
+        children = family_of(run._process.pid)[1:]
         assert children
         run.end()
-        until(lambda: not any(_runs(pid) for pid in children), 10.0, lambda: f"still there: {children}")
-
-
-def _children(pid: int) -> list[int]:
-    return [
-        int(one)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for one in (task / "children").read_text().split()
-    ]
-
-
-def _runs(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+        until(lambda: not any(runs(pid) for pid in children), 10.0, lambda: f"still there: {children}")

@@ -9,19 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.processes import runs
 from tests.soundservers.servers import Group, until
 
 # One that sets itself apart with a session of its own, as jackd does, and one plain child beside it.
 STUBBORN = "exec setsid sh -c 'echo $$ > apart; exec sleep 100'"
 PAIR = "exec sh -c 'sleep 100 & echo $! > child; echo $$ > parent; wait'"
 DEAF = "exec sh -c \"trap '' TERM; echo \\$\\$ > deaf; sleep 100 & wait; sleep 100\""
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def _pids(folder: Path, *names: str) -> list[int]:
@@ -31,7 +25,7 @@ def _pids(folder: Path, *names: str) -> list[int]:
 
 
 def _gone(pids: list[int]) -> None:
-    until(lambda: not any(_runs(pid) for pid in pids), 5.0, lambda: f"one of {pids} still runs")
+    until(lambda: not any(runs(pid) for pid in pids), 5.0, lambda: f"one of {pids} still runs")
 
 
 @pytest.mark.parametrize("word", [b"", b"kill\n"])
@@ -41,7 +35,7 @@ def test_a_group_ends_with_all_its_processes(
 ) -> None:
     group = Group(f"cd '{tmp_path}' && {command}", os.environ, tmp_path / "log")
     pids = _pids(tmp_path, *names)
-    assert all(_runs(pid) for pid in pids)
+    assert all(runs(pid) for pid in pids)
     group.end(word)
     _gone(pids)
     group.end()
@@ -59,6 +53,7 @@ def test_a_group_ends_when_the_test_run_itself_is_killed(tmp_path: Path) -> None
     """Seen: a killed test run left servers behind, and the next run met them."""
     code = f"""
 import os, pathlib, time
+from tests.processes import runs
 from tests.soundservers.servers import Group
 group = Group({f"cd '{tmp_path}' && {PAIR}"!r}, os.environ, pathlib.Path({str(tmp_path / "log")!r}))
 time.sleep(100)

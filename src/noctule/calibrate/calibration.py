@@ -72,7 +72,7 @@ FOREIGN_DB, FOREIGN_FROM_MPS = 6.0, 0.3
 #: Another emitter on our carrier: another carrier, at most so often.
 MOST_CHOICES = 3
 #: Power that a room sends back within 40 ms, what air took added, over the tone at 1 m: median and spread of
-#: 200 simulated rooms (`python -m benchmarks.calibration --first 100 --units 200`). A profile knows better.
+#: 100 simulated rooms (`python -m benchmarks.calibration`). A profile knows better.
 ROOM_OVER_1_M_DB = -9.5
 #: By so much more a loudspeaker sends forwards than elsewhere an octave higher.
 BEAM_DB_PER_OCTAVE = 6.0

@@ -201,7 +201,8 @@ class MotionNetwork(nn.Module):
         The rows, (1, width) each, are what came to the steps over time: taps of frames to come. Few and plain
         operations: each is a node of the exported graph, and most cost more than their arithmetic.
         """
-        halves = self._level(torch.gather(power_db, 2, self.order.expand(1, 2, -1)))  # (1, 2, 2·half)
+        # (1, 2, 2·half), as `_halves`; ONNX Runtime is quicker at gathering elements than at selecting
+        halves = self._level(torch.gather(power_db, 2, self.order.expand(1, 2, -1)))
         level, fresh = halves.split(1, dim=1)
         now = torch.cat([level, halves], dim=1)
         means = memory.means + self._rate(memory.frames) * (now - memory.means)

@@ -53,7 +53,8 @@ class StepSession:
             raise NoctuleError(f"{path}: not a model: {str(error).splitlines()[0]}") from None
         shapes = {one.name: tuple(one.shape) for one in self._session.get_inputs()}
         shapes |= {one.name: tuple(one.shape) for one in self._session.get_outputs()}
-        dilations = [int(name[5:]) for name in shapes if name.startswith(_TAPS) and name[5:].isdigit()]
+        ends = [name.removeprefix(_TAPS) for name in shapes if name.startswith(_TAPS)]
+        dilations = [int(one) for one in ends if one.isdigit()]
         rows, taps = ([f"{kind}{one}" for one in dilations] for kind in (_ROW, _TAPS))
         after = [f"next_{name}" for name in _STATES]
         if set(shapes) != {*FEATURES, *_STATES, *after, *_FOUND, *rows, *taps} or not dilations:
