@@ -121,6 +121,34 @@ def test_a_loudspeaker_that_is_late_is_waited_for(late_s: float, found: Calibrat
     assert waited.walk_range_m == pytest.approx(found.walk_range_m, abs=0.2)
 
 
+def slipping(samples: int, at_s: float, takes: int = 1) -> Card:
+    """A card that loses, or gives twice, so many samples at some time of its first recordings."""
+    still, at, left = StillRoom(parse_scene(SCENE)), round(at_s * RATE_HZ), [takes]
+
+    def hear(played: Float32Array) -> Float32Array:
+        heard = still.hear(played)
+        left[0] -= 1
+        again = heard[at - samples : at] if samples > 0 else heard[:0]
+        return heard if left[0] < 0 else np.concatenate([heard[:at], again, heard[at - min(samples, 0) :]])
+
+    return Card(hear)
+
+
+@pytest.mark.parametrize("samples", [2048, -2048, 256])
+@pytest.mark.parametrize("at_s", [3.2, 3.35, 4.2])
+def test_lost_samples_do_not_change_what_is_found(at_s: float, samples: int, found: Calibration) -> None:
+    """Within a glide they looked like a room 25 dB louder than it was: the tone was as much too soft."""
+    torn = calibrated(slipping(samples, at_s))
+    assert torn.carrier_hz == pytest.approx(found.carrier_hz, abs=200.0)
+    assert torn.level_dbfs == pytest.approx(found.level_dbfs, abs=0.3)
+
+
+def test_a_card_that_always_loses_samples_is_told() -> None:
+    said: list[str] = []
+    calibrate(slipping(2048, 3.35, 9), Settings(), say=said.append, wait=lambda s: None)
+    assert [line for line in said if "loses samples" in line]
+
+
 def test_the_wanted_range_decides_the_level() -> None:
     near, far = (
         calibrated(room(), Settings.model_validate({"calibrate": {"range_m": reach}})) for reach in (2.0, 5.0)

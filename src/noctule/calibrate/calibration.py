@@ -51,7 +51,7 @@ from noctule.presence.cfar import CfarDetector
 
 #: The wizard's steps: name, what is said meanwhile, seconds it takes.
 STEPS: tuple[tuple[str, str, float], ...] = (
-    ("sweep", "an inaudible sweep through everything the hardware carries", 4.5),
+    ("sweep", "an inaudible sweep through everything the hardware carries", 5.5),
     ("choose", "choosing carrier and level", 0.5),
     ("prove", "listening to the chosen tone; moving about is allowed", 4.5),
 )
@@ -61,6 +61,8 @@ LATEST_S = 3.0
 LEFT_S = 0.1
 #: Where microphones clip, the sweep is played again so much softer, at most so often.
 SOFTER_DB, MOST_SOFTER = 12.0, 2
+#: Where samples were lost meanwhile, it is played again, at most so often: the level would be 25 dB too low.
+MOST_TORN = 3
 #: The chosen tone is listened to for so long at once, and at most so often while somebody moves.
 PROOF_S, MOST_PROOFS = 4.0, 4
 #: Somebody moves where more than this share of the frames says so, at this score of the model-free detector.
@@ -184,7 +186,7 @@ def calibrate(
     emit, reach_m = settings.emit, settings.calibrate.range_m
     loudest_dbfs = min(emit.level_dbfs, emit.ceiling_dbfs)
     progress("sweep", 0.0)
-    card, survey, late_s = _hear_sweep(card, loudest_dbfs)
+    card, survey, late_s = _hear_sweep(card, loudest_dbfs, say)
     progress("sweep", 1.0)
     if not survey.microphones:
         raise NoctuleError("no microphone hears the loudspeaker: all are dead or covered")
@@ -241,21 +243,32 @@ def calibrate(
     )
 
 
-def _hear_sweep(card: Card, level_dbfs: float) -> tuple[Card, Survey, float]:
+def _hear_sweep(card: Card, level_dbfs: float, say: Say) -> tuple[Card, Survey, float]:
     """As `_wait_for`; softer where microphones clip: they show less of the loudspeaker than there is."""
     sweep = make_sweep(card.sample_rate_hz, level_dbfs)
     late_s = 0.0
     try:
-        survey = analyse_sweep(card.play_and_record(sweep.signal), sweep)
+        survey = _whole(card, sweep, say)
     except NothingBackError:
         # televisions, loudspeakers on a network and mixing servers take their time
-        card, survey, late_s = _wait_for(card, sweep)
+        card, late_s = _wait_for(card, sweep)
+        survey = _whole(card, sweep, say)
     for _ in range(MOST_SOFTER):
         if not set(survey.probe.clipped) & set(survey.microphones):
             break
         sweep = make_sweep(card.sample_rate_hz, sweep.level_dbfs - SOFTER_DB)
-        survey = analyse_sweep(card.play_and_record(sweep.signal), sweep)
+        survey = _whole(card, sweep, say)
     return card, survey, late_s
+
+
+def _whole(card: Card, sweep: Sweep, say: Say) -> Survey:
+    """The sweep again until the sound card loses nothing of it."""
+    for _ in range(MOST_TORN):
+        survey = analyse_sweep(card.play_and_record(sweep.signal), sweep)
+        if not survey.torn:
+            return survey
+    say("the sound card loses samples: level and range are uncertain; close what else uses it, and try again")
+    return survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +286,8 @@ class _LateCard:
         return self.card.play_and_record(np.pad(signal, (0, self.late)))[self.late :]
 
 
-def _wait_for(card: Card, sweep: Sweep) -> tuple[Card, Survey, float]:
-    """The card with its delay taken off, what the sweep showed, and the delay in s.
+def _wait_for(card: Card, sweep: Sweep) -> tuple[Card, float]:
+    """The card with its delay taken off, and the delay in s.
 
     Raises
     ------
@@ -284,8 +297,7 @@ def _wait_for(card: Card, sweep: Sweep) -> tuple[Card, Survey, float]:
     patience = round(LATEST_S * sweep.sample_rate_hz)
     heard = card.play_and_record(np.pad(sweep.signal, (0, patience)))
     late = max(0, (delay_of(heard, sweep) or 0) - round(LEFT_S * sweep.sample_rate_hz))
-    survey = analyse_sweep(heard[late : late + len(heard) - patience], sweep)
-    return _LateCard(card, late), survey, late / sweep.sample_rate_hz
+    return _LateCard(card, late), late / sweep.sample_rate_hz
 
 
 # -- choosing

@@ -1,18 +1,21 @@
-"""Everything the hardware carries, from four seconds of inaudible sound.
+"""Everything the hardware carries, from five seconds of inaudible sound.
 
-Silence, tones at two levels, a glide through the whole band, silence:
+Silence, tones at two levels, a glide through the whole band up and down, silence:
 
 * the silence gives each microphone's noise and the foreign tones;
 * the tones (`calibrate.comb`) give the bandwidth that really comes back; what appears between them while they
   sound is what a bent loudspeaker makes of them; and a path whose gain changes between the two levels has a
   gain control or a limiter in it;
-* the glide, compressed by its own spectrum, gives the answer of device and room in time: first the direct
+* each glide, compressed by its own spectrum, gives the answer of device and room in time: first the direct
   sound, then what the room sends back. A loudspeaker beams, and microphones sit beside it: of what reaches
-  people, what comes back from the room tells as much as the direct sound.
+  people, what comes back from the room tells as much as the direct sound. Where the two glides do not tell
+  the same, the sound card lost samples meanwhile, and what looks like an answer of the room is a sound that
+  came twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +33,7 @@ from noctule.emit.waveforms import fade_in
 
 #: The soft tones come first, so much weaker, for so long.
 SOFT_DB, SOFT_S = 12.0, 0.9
-GAP_S, GLIDE_S, FADE_S, TAIL_S = 0.1, 0.5, 0.1, 0.5
+GAP_S, GLIDE_S, FADE_S, TAIL_S = 0.1, 0.5, 0.1, 0.4
 #: Share of the glide's band at each end that is tapered off, and of which nothing is said.
 EDGE, UNSAID = 0.02, 0.03
 #: The glide ends here, or at the share of the rate where the tones end.
@@ -49,6 +52,8 @@ GAIN_MOVED_DB = 1.5
 LEAST_PEAK = 10.0
 #: The direct sound comes first, at least so strong against the strongest echo: a casing may be in its way.
 FIRST = 0.15
+#: The two glides tell the same when they come so equally late, and say the same of nine tenths of the band.
+SAME_S, SAME_DB = 0.001, 4.0
 
 
 class NothingBackError(NoctuleError):
@@ -65,8 +70,7 @@ class Sweep:
     comb: Comb
     soft_at: int
     loud_at: int
-    glide_at: int
-    glide: Float32Array
+    glides: tuple[tuple[int, Float32Array], ...]
     glide_hz: tuple[float, float]
 
     @property
@@ -91,6 +95,7 @@ class Survey:
     gain_moved_db : `(microphones,)` how much less than `SOFT_DB` the louder tones were louder; 0: linear.
     bent_db : `(microphones,)` power between the tones, made by them, over that of the tones.
     delay_s : from play to record, of the direct sound.
+    torn : samples were lost, or came twice: the two glides do not tell the same.
     """
 
     probe: BandwidthProbe
@@ -104,6 +109,7 @@ class Survey:
     gain_moved_db: FloatArray
     bent_db: FloatArray
     delay_s: float
+    torn: bool
 
     @property
     def microphones(self) -> list[int]:
@@ -116,7 +122,7 @@ class Survey:
 
 
 def make_sweep(sample_rate_hz: float, level_dbfs: float) -> Sweep:
-    """The sweep at this peak level, with fades; four seconds.
+    """The sweep at this peak level, with fades; five seconds.
 
     Raises
     ------
@@ -134,7 +140,7 @@ def make_sweep(sample_rate_hz: float, level_dbfs: float) -> Sweep:
     highest_hz = min(float(comb.tone_hz[-1]), HIGHEST_GLIDE_HZ)
     glide = _glide(LOWEST_TONE_HZ, highest_hz, rate, level_dbfs)
     gap = np.zeros(round(GAP_S * rate), np.float32)
-    parts = [comb.signal[:quiet], soft, gap, tones, gap, glide, tail]
+    parts = [comb.signal[:quiet], soft, gap, tones, gap, glide, gap, glide[::-1], tail]
     starts = np.cumsum([0] + [len(one) for one in parts]).tolist()
     return Sweep(
         np.concatenate(parts),
@@ -143,8 +149,7 @@ def make_sweep(sample_rate_hz: float, level_dbfs: float) -> Sweep:
         comb,
         soft_at=starts[1],
         loud_at=starts[3],
-        glide_at=starts[5],
-        glide=glide,
+        glides=((starts[5], glide), (starts[7], glide[::-1])),
         glide_hz=(LOWEST_TONE_HZ, highest_hz),
     )
 
@@ -187,27 +192,49 @@ def analyse_sweep(recording: Float32Array, sweep: Sweep) -> Survey:
     if not sound.any():
         raise NoctuleError("the microphones give digital silence: unmute the input, or choose another one")
     probe = analyse_comb(sound, sweep.comb)
-    answer, delay = _answer(sound, sweep)
-    if delay is None or probe.true_bandwidth_hz == 0.0:
+    known = [(answer, delay) for answer, delay in _answers(sound, sweep) if delay is not None]
+    if not known or probe.true_bandwidth_hz == 0.0:
         raise NothingBackError(
             "nothing inaudible comes back from the loudspeaker: is it muted or its volume at zero, and does "
             "the microphone hear it? `noctule doctor` looks closer"
         )
     hz = _grid(sweep, probe.true_bandwidth_hz)
     direct, room = round(DIRECT_S * rate), round(ROOM_S * rate)
+    direct_db = [smooth_spectrum_db(answer[:direct], hz, rate) for answer, _ in known]
+    room_db = [smooth_spectrum_db(answer[direct:room], hz, rate) for answer, _ in known]
+    sharp_db = [smooth_spectrum_db(answer[:direct], hz, rate, SHARP_HZ) for answer, _ in known]
+    delays = [delay for _, delay in known]
+    delay, heard = delays[0], probe.usable_microphones
+    gain_moved_db = _gain_moved(sound, sweep, delay, probe.heard)
+    apart = len(known) < 2 or abs(delays[1] - delay) > SAME_S * rate
+    # a gain that moves, and microphones that clip, tell each glide differently as well
+    steady = np.abs(gain_moved_db[heard]).max(initial=0.0) <= GAIN_MOVED_DB and not set(probe.clipped) & set(
+        heard
+    )
+    differ = len(known) == 2 and any(_differ(one, heard) for one in (direct_db, room_db))
     return Survey(
         probe=probe,
         level_dbfs=sweep.level_dbfs,
         hz=hz,
-        direct_db=smooth_spectrum_db(answer[:direct], hz, rate),
-        room_db=smooth_spectrum_db(answer[direct:room], hz, rate),
-        sharp_db=smooth_spectrum_db(answer[:direct], hz, rate, SHARP_HZ),
-        room_path_m=SPEED_OF_SOUND_MPS * _mean_place(answer[direct:room], direct) / rate,
+        direct_db=_mean_db(direct_db),
+        room_db=_mean_db(room_db),
+        sharp_db=_mean_db(sharp_db),
+        room_path_m=SPEED_OF_SOUND_MPS * _mean_place(known[0][0][direct:room], direct) / rate,
         noise_dbfs_per_hz=_noise(sound[: round(0.8 * QUIET_S * rate)], hz, rate),
-        gain_moved_db=_gain_moved(sound, sweep, delay, probe.heard),
+        gain_moved_db=gain_moved_db,
         bent_db=_bent(sound, sweep, delay, probe.heard),
         delay_s=delay / rate,
+        torn=apart or (steady and differ),
     )
+
+
+def _mean_db(several_db: list[FloatArray]) -> FloatArray:
+    return to_db(np.mean([10.0 ** (0.1 * one) for one in several_db], axis=0))
+
+
+def _differ(two_db: list[FloatArray], microphones: list[int]) -> bool:
+    first, second = (one[:, microphones] for one in two_db)
+    return bool(microphones) and bool(np.quantile(np.abs(second - first), 0.9) > SAME_DB)
 
 
 def _grid(sweep: Sweep, true_bandwidth_hz: float) -> FloatArray:
@@ -221,14 +248,15 @@ def _grid(sweep: Sweep, true_bandwidth_hz: float) -> FloatArray:
 
 def delay_of(recording: Float32Array, sweep: Sweep) -> int | None:
     """How late the sweep is in the recording, in samples; None: it is not in there."""
-    return _answer(recording, sweep)[1]
+    return next((delay for _, delay in _answers(recording, sweep) if delay is not None), None)
 
 
-def _answer(sound: Float32Array, sweep: Sweep) -> tuple[FloatArray, int | None]:
-    """What device and room answer to the glide, and how late it begins, in samples."""
-    start = max(0, sweep.glide_at - round(0.5 * sweep.sample_rate_hz))
-    answer, place = impulse_response(sound[start:], sweep.glide, sweep.sample_rate_hz, sweep.glide_hz)
-    return answer, None if place is None else place + start - sweep.glide_at
+def _answers(sound: Float32Array, sweep: Sweep) -> Iterator[tuple[FloatArray, int | None]]:
+    """What device and room answer to each glide, and how late it begins, in samples."""
+    for at, glide in sweep.glides:
+        start = max(0, at - round(0.5 * sweep.sample_rate_hz))
+        answer, place = impulse_response(sound[start:], glide, sweep.sample_rate_hz, sweep.glide_hz)
+        yield answer, None if place is None else place + start - at
 
 
 def impulse_response(
