@@ -62,7 +62,10 @@ def test_onnx_runtime_gives_what_pytorch_gives(model: Model) -> None:
     ones = np.ones(300, np.float32)
     scalars = np.stack([whole.broadband_db, whole.carrier_snr_db, ones, whole.removed_db], axis=1)
     powers = np.stack([whole.clean_power_db, whole.fresh_power_db], axis=1)
-    found = [session.step(row, extra)[1] for row, extra in zip(powers, scalars, strict=True)]
+    found = []
+    for row, extra in zip(powers, scalars, strict=True):
+        session.step(row, extra)
+        found.append(session.logits.copy())
     with torch.no_grad():
         expected = untrained()(torch.from_numpy(powers)[None], torch.from_numpy(scalars)[None])
     assert np.abs(np.array(found) - expected[0].numpy()).max() < 1e-4

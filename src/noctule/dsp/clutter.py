@@ -42,17 +42,17 @@ class ClutterRemover:
         moving : (frames, channels, window samples), without clutter, tapered.
         carrier : (frames, channels), the constant: half the amplitude of the tone, and its phase.
         """
-        moving = np.empty((frames, len(baseband), len(self._window)), dtype=np.complex64)
-        carrier = np.empty((frames, len(baseband)), dtype=np.complex64)
-        _remove(
-            baseband, start, hop_samples, self._mean, self._slope, self._time, self._window, moving, carrier
+        found: tuple[Complex64Array, Complex64Array] = _remove(
+            baseband, start, frames, hop_samples, self._mean, self._slope, self._time, self._window
         )
-        return moving, carrier
+        return found
 
 
 @njit(cache=True, fastmath=True)
-def _remove(baseband, start, hop, mean, slope, time, window, moving, carrier):  # type: ignore[no-untyped-def]
-    frames, channels, samples = moving.shape
+def _remove(baseband, start, frames, hop, mean, slope, time, window):  # type: ignore[no-untyped-def]
+    channels, samples = len(baseband), len(window)
+    moving = np.empty((frames, channels, samples), np.complex64)
+    carrier = np.empty((frames, channels), np.complex64)
     for f in range(frames):
         for c in range(channels):
             first = start + f * hop
@@ -65,3 +65,4 @@ def _remove(baseband, start, hop, mean, slope, time, window, moving, carrier):  
             for n in range(samples):
                 moving[f, c, n] = (x[n] - level - drift * time[n]) * window[n]
             carrier[f, c] = level
+    return moving, carrier

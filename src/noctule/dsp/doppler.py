@@ -61,6 +61,8 @@ class DopplerSpectrum:
     velocity_mps : (bins,) the grid, ascending.
     valid_bins : (bins,) False where the recording's rate cannot carry the velocity.
     pairs : FFT bins 1 to this, of both sides, are all that the grid shows.
+    grid : where each velocity lies between the FFT bins: below it, above it, and how far on the way, all
+        (bins,); see `read`.
     """
 
     def __init__(
@@ -105,17 +107,15 @@ class DopplerSpectrum:
             valid &= self.carrier_hz + shift_hz < 0.995 * sample_rate_hz / 2
         self.valid_bins: BoolArray = valid
         position = (shift_hz * self.fft_size / self.baseband_rate_hz) % self.fft_size
-        self._lower = np.floor(position).astype(np.intp) % self.fft_size
-        self._upper = (self._lower + 1) % self.fft_size
-        self._upper_share = (position - np.floor(position)).astype(np.float32)
+        lower = np.floor(position).astype(np.intp) % self.fft_size
+        share = (position - np.floor(position)).astype(np.float32)
+        self.grid = lower, (lower + 1) % self.fft_size, share
         highest = np.abs(shift_hz[valid]).max() * self.fft_size / self.baseband_rate_hz
         self.pairs = min(math.ceil(highest), (self.fft_size - 1) // 2)
 
-    def on_grid(self, power: Float32Array, weight: list[float] | Float32Array) -> Float32Array:
+    def on_grid(self, power: Float32Array, weight: list[float]) -> Float32Array:
         """Weighted sum over the microphones of one frame `(channels, fft bins)`, on the grid `(bins,)`."""
-        row = np.empty(len(self.velocity_mps), dtype=np.float32)
-        weights = np.asarray(weight, dtype=np.float32)
-        _combine(power, weights, self._lower, self._upper, self._upper_share, row)
+        row: Float32Array = _combine(power, np.asarray(weight, dtype=np.float32), self.grid)
         return row
 
     def reset(self) -> None:
@@ -154,10 +154,7 @@ class DopplerSpectrum:
         N, H = self.window_samples, self.hop_samples
         moving, carrier = self._clutter.remove(buffer, frames, H, start)
         spectrum = scipy.fft.fft(moving, self.fft_size, axis=-1, overwrite_x=True)
-        power = np.empty(spectrum.shape, dtype=np.float32)
-        _square(spectrum, power)
-        step = np.zeros((frames, len(buffer)), dtype=np.float32)
-        _largest_step(buffer, start, N, H, self._span, step)
+        power, step = _measure(spectrum, buffer, start, N, H, self._span)
         faults = [0] * frames
         faults[0], self._faults = int(self._faults), Fault(0)
         first_end = self._end_sample - buffer.shape[1] + start + N
@@ -166,13 +163,32 @@ class DopplerSpectrum:
 
 
 @njit(cache=True, fastmath=True)
-def _combine(power, weight, lower, upper, upper_share, row):  # type: ignore[no-untyped-def]
+def read(power, grid, i):  # type: ignore[no-untyped-def]
+    """Power `(fft bins,)` at the grid's velocity i."""
+    lower, upper, upper_share = grid
+    at_lower = power[lower[i]]
+    return at_lower + (power[upper[i]] - at_lower) * upper_share[i]
+
+
+@njit(cache=True, fastmath=True)
+def _combine(power, weight, grid):  # type: ignore[no-untyped-def]
+    row = np.empty(len(grid[0]), np.float32)
     for i in range(len(row)):
         total = np.float32(0)
         for c in range(len(weight)):
-            at_lower = power[c, lower[i]]
-            total += weight[c] * (at_lower + (power[c, upper[i]] - at_lower) * upper_share[i])
+            total += weight[c] * read(power[c], grid, i)
         row[i] = total
+    return row
+
+
+@njit(cache=True)
+def _measure(spectrum, baseband, first, window, hop, span):  # type: ignore[no-untyped-def]
+    """Power of the spectra, and the largest step in the newest hop of each."""
+    power = np.empty(spectrum.shape, np.float32)
+    _square(spectrum, power)
+    step = np.zeros((len(spectrum), len(baseband)), np.float32)
+    _largest_step(baseband, first, window, hop, span, step)
+    return power, step
 
 
 @njit(cache=True, fastmath=True)

@@ -26,6 +26,8 @@ HIGHEST_CARRIER_HZ = 200000.0
 #: Rotations looked up between two that are computed.
 TURNS_IN_TABLE = 64
 
+_NO_FAULT = Fault(0)
+
 
 @dataclass(frozen=True, slots=True)
 class DecimationPlan:
@@ -126,7 +128,7 @@ class Downconverter:
         self._next_sample = 0
         # outputs are counted from the origin; those that would see what was before it are not made
         self._next_output = -(-len(self.plan.taps) // self.plan.decimation) - 1
-        self._faults = Fault(0)
+        self._faults = _NO_FAULT
 
     def process(self, block: AudioBlock) -> BasebandBlock:
         """Audio `(samples, channels)` in, baseband `(samples, channels)` out (perhaps empty).
@@ -158,18 +160,27 @@ class Downconverter:
         oldest = origin + (self._next_output + 1) * D - taps  # that the next output needs
         start = oldest - (self._next_sample - audio.shape[1])
         count = max(0, (audio.shape[1] - start - taps) // D + 1)
-        baseband = np.empty((self.channels, count), dtype=np.complex64)
         first_sample = origin // D + self._next_output
-        if count:
-            _filter(audio, start, self._taps, D, baseband)
-            _turn_back(baseband, self._next_output, origin + D - 1, D, self._turns_per_sample, self._turn)
-            self._next_output += count
-            start += count * D
-        self._kept = audio[:, max(start, 0) :]
+        baseband = _to_baseband(
+            audio, start, count, self._taps, D, self._next_output, origin + D - 1, self._turns_per_sample,
+            self._turn,
+        )  # fmt: skip
+        self._next_output += count
+        self._kept = audio[:, max(start + count * D, 0) :]
         faults = self._faults
         if count:
-            self._faults = Fault(0)
+            self._faults = _NO_FAULT
         return BasebandBlock(baseband.T, self.baseband_rate_hz, self.carrier_hz, first_sample, faults)
+
+
+@njit(cache=True)
+def _to_baseband(  # type: ignore[no-untyped-def]
+    audio, start, count, taps, decimation, first_output, newest, turns_per_sample, turn
+):
+    baseband = np.empty((len(audio), count), np.complex64)
+    _filter(audio, start, taps, decimation, baseband)
+    _turn_back(baseband, first_output, newest, decimation, turns_per_sample, turn)
+    return baseband
 
 
 @njit(cache=True, fastmath=True)

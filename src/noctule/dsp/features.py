@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 
 from noctule.core.frames import (
     BLOCKING_FAULTS,
@@ -22,7 +23,7 @@ from noctule.core.frames import (
 from noctule.core.settings import FeatureSettings
 from noctule.core.units import SPEED_OF_SOUND_MPS
 from noctule.dsp.distortion import DistortionCanceller
-from noctule.dsp.doppler import DopplerSpectrum, SpectrumBlock
+from noctule.dsp.doppler import DopplerSpectrum, SpectrumBlock, read
 from noctule.dsp.floor import FloorShape, WhiteNoise, is_lone_line
 from noctule.dsp.front_end import FrontEnd
 from noctule.dsp.quality import FrameQuality, QualityMonitor
@@ -34,8 +35,6 @@ _BLOCKING = int(BLOCKING_FAULTS)
 _NO_CARRIER = int(Fault.CARRIER_MISSING | Fault.CARRIER_LOST)
 #: So little power is as little as none.
 _LOWEST = np.float32(10.0**-1.6)
-#: Weight of what has been put together already.
-_ALL_OF_IT = np.ones(1, dtype=np.float32)
 #: time, log power as it is, without distortion and over what goes on, broadband, dB removed, quality, faults
 _Row = tuple[float, Float32Array, Float32Array, Float32Array, float, float, FrameQuality, int]
 
@@ -182,12 +181,8 @@ class FeatureExtractor:
         combined = self._doppler.on_grid(power, weight)
         log_power_db = self._shape.refer(combined)
         removed = self.distortion.update(spectra.spectrum[i], spectra.carrier[i], noise, quality.live)
-        rest = combined
-        if self.distortion.removed_db != 0.0:
-            rest = np.maximum(combined - self._doppler.on_grid(removed[None], _ALL_OF_IT), np.float32(0))
+        rest, fresh_power_db = _on_grid(combined, removed, self.distortion.fresh, self._doppler.grid)
         clean_power_db = self._clean_shape.refer(rest)
-        fresh = self._doppler.on_grid(self.distortion.fresh[None], _ALL_OF_IT)
-        fresh_power_db = np.float32(10.0) * np.log10(np.maximum(fresh, _LOWEST))
         if self._frames_seen % 25 == 0:
             self._interference = self._look_for_tones()
         self._frames_seen += 1
@@ -212,22 +207,35 @@ class FeatureExtractor:
         return int(Fault.INTERFERENCE) if line.any() else 0
 
     def _gather(self, rows: list[_Row]) -> FeatureBlock:
-        shape = len(rows), len(self.velocity_mps)
-        powers = [np.array([r[n] for r in rows], dtype=np.float32).reshape(shape) for n in (1, 2, 3)]
+        # few arrays and views of them: whatever is done once a frame counts here
+        powers = np.array([r[1:4] for r in rows], dtype=np.float32).reshape(-1, 3, len(self.velocity_mps))
         if self._some_invalid:
-            for power in powers:
-                power[:, ~self.valid_bins] = 0.0
+            powers[:, :, ~self.valid_bins] = 0.0
+        numbers = [(*r[4:6], r[6].carrier_level_dbfs, r[6].carrier_snr_db) for r in rows]
+        broadband_db, removed_db, carrier_level_dbfs, carrier_snr_db = (
+            np.array(numbers, dtype=np.float32).reshape(-1, 4).T
+        )
         return FeatureBlock(
             time_s=np.array([r[0] for r in rows], dtype=np.float64),
-            log_power_db=powers[0],
-            clean_power_db=powers[1],
-            fresh_power_db=powers[2],
+            log_power_db=powers[:, 0],
+            clean_power_db=powers[:, 1],
+            fresh_power_db=powers[:, 2],
             velocity_mps=self.velocity_mps,
             valid_bins=self.valid_bins,
-            broadband_db=np.array([r[4] for r in rows], dtype=np.float32),
-            removed_db=np.array([r[5] for r in rows], dtype=np.float32),
-            carrier_level_dbfs=np.array([r[6].carrier_level_dbfs for r in rows], dtype=np.float32),
-            carrier_snr_db=np.array([r[6].carrier_snr_db for r in rows], dtype=np.float32),
+            broadband_db=broadband_db,
+            removed_db=removed_db,
+            carrier_level_dbfs=carrier_level_dbfs,
+            carrier_snr_db=carrier_snr_db,
             faults=np.array([r[7] for r in rows], dtype=np.int64),
             carrier_hz=self.carrier_hz,
         )
+
+
+@njit(cache=True)
+def _on_grid(combined, removed, fresh, grid):  # type: ignore[no-untyped-def]
+    """What is left on the grid of a power `(bins,)` without what was removed, and in dB what is fresh."""
+    rest, fresh_db = np.empty_like(combined), np.empty_like(combined)
+    for i in range(len(combined)):
+        rest[i] = max(combined[i] - read(removed, grid, i), np.float32(0))
+        fresh_db[i] = np.float32(10.0) * np.log10(max(read(fresh, grid, i), _LOWEST))
+    return rest, fresh_db

@@ -68,8 +68,7 @@ class WhiteNoise:
         noise_now, beside : of each microphone, at the far ends, and directly beside the carrier; both
             the quieter side.
         """
-        now = _quieter_side(power, self._far_ends).tolist()
-        beside = _quieter_side(power, self._near_ends).tolist()
+        now, beside = _quieter_sides(power, self._far_ends, self._near_ends).tolist()
         if not self.level:
             self.level = list(now)
         self.level = [
@@ -119,8 +118,9 @@ class FloorShape:
             self.level = self._first_guess(power)
             self._mean = self.level.copy()
             self._walked_m = np.zeros(len(power), dtype=np.float32)
-        over_db = np.empty(len(power), dtype=np.float32)
-        _refer(power, self._mean, self.level, self._walked_m, self._step_m, *self._rates, over_db)
+        over_db: Float32Array = _refer(
+            power, self._mean, self.level, self._walked_m, self._step_m, *self._rates
+        )
         return over_db
 
     @staticmethod
@@ -142,9 +142,10 @@ def is_lone_line(power: Float32Array) -> BoolArray:
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
 def _refer(  # type: ignore[no-untyped-def]
-    power, mean, level, walked_m, step_m, smooth, fall, rise, creep, line_creep, hiss_creep, over_db
+    power, mean, level, walked_m, step_m, smooth, fall, rise, creep, line_creep, hiss_creep
 ):
     bins = len(power)
+    over_db = np.empty(bins, np.float32)
     for i in range(bins):
         # seven cells together are hardly ever 6 dB below their floor by chance: it was the floor of a burst;
         # what is left of it in the mean must count as noise below, or rounding decides
@@ -182,14 +183,16 @@ def _refer(  # type: ignore[no-untyped-def]
                 level[i] *= hiss_creep if hiss else creep
         level[i] = max(level[i], LOWEST)
         over_db[i] = np.log(power[i] / level[i] + 1e-6) * DB_PER_NEPER
+    return over_db
 
 
 @njit(cache=True, fastmath=True)
-def _quieter_side(power, sides):  # type: ignore[no-untyped-def]
-    """Mean power of each microphone on the quieter of the sides, (channels,)."""
-    quieter = np.empty(power.shape[0])
-    for c in range(power.shape[0]):
-        quieter[c] = np.inf
-        for first, last in sides:
-            quieter[c] = max(min(quieter[c], np.mean(power[c, first:last])), QUIETEST)
+def _quieter_sides(power, far_ends, near_ends):  # type: ignore[no-untyped-def]
+    """Mean power of each microphone on the quieter side, at the far ends and near by, (2, channels)."""
+    quieter = np.empty((2, power.shape[0]))
+    for n, sides in enumerate((far_ends, near_ends)):
+        for c in range(power.shape[0]):
+            quieter[n, c] = np.inf
+            for first, last in sides:
+                quieter[n, c] = max(min(quieter[n, c], np.mean(power[c, first:last])), QUIETEST)
     return quieter

@@ -160,5 +160,8 @@ def compare(model: Path, quantized: Path, streams: Sequence[Stream]) -> Fidelity
 def _run(model: Path, stream: Stream) -> tuple[Float32Array, Float32Array]:
     """(frames, 3) scores and logits from a cold start."""
     session = StepSession(model)
-    found = [session.step(row, extra) for row, extra in zip(*stream, strict=True)]
-    return np.array([one[0] for one in found]), np.array([one[1] for one in found])
+    scores, logits = [], []
+    for row, extra in zip(*stream, strict=True):
+        scores.append(session.step(row, extra))
+        logits.append(session.logits.copy())
+    return np.array(scores), np.array(logits)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from itertools import repeat
 
 import numpy as np
 from numba import njit
 
 from noctule.core.errors import NoctuleError
-from noctule.core.frames import Fault, FeatureBlock, MotionScore
+from noctule.core.frames import Fault, FeatureBlock, Float32Array, MotionScore
 from noctule.model.rules import NOT_JUDGED, RESET_AFTER_S
 from noctule.model.session import StepSession
 from noctule.model.zoo import Model
@@ -45,42 +47,46 @@ class NetworkDetector:
         if self._session.bins != model.manifest.bins:
             raise NoctuleError(f"model {model.folder}: its weights are for {self._session.bins} bins")
         self._longest_gap = round(RESET_AFTER_S / model.manifest.hop_s)
-        self._scalars = np.zeros(4, dtype=np.float32)
-        self._powers = np.zeros((2, model.manifest.bins), dtype=np.float32)
-        self._recent = np.zeros((_VELOCITY_FRAMES, model.manifest.bins), dtype=np.float32)
+        self._recent = deque[Float32Array](maxlen=_VELOCITY_FRAMES)
         self.reset()
-        _velocity(self._recent, self._recent[0])  # compiled before anything moves
+        still = np.zeros((1, model.manifest.bins), dtype=np.float32)
+        _velocity(still, still[0])  # compiled before anything moves
 
     def reset(self) -> None:
         """Forget everything: a cold start."""
         self._session.reset()
-        self._seen = self._blocked = 0
+        self._recent.clear()
+        self._blocked = 0
 
     def score(self, features: FeatureBlock) -> list[MotionScore]:
         """One `MotionScore` a frame of the block, in order."""
-        self._scalars[2] = np.count_nonzero(features.valid_bins) / len(features.valid_bins)
+        valid_share = np.count_nonzero(features.valid_bins) / len(features.valid_bins)
         times, faults = features.time_s.tolist(), features.faults.tolist()
-        return [self._frame(features, i, times[i], faults[i]) for i in range(len(times))]
+        scalars = zip(
+            features.broadband_db, features.carrier_snr_db, repeat(valid_share), features.removed_db
+        )
+        return [
+            self._frame(features, i, *one) for i, one in enumerate(zip(scalars, times, faults, strict=True))
+        ]
 
-    def _frame(self, features: FeatureBlock, i: int, time_s: float, fault: int) -> MotionScore:
+    def _frame(
+        self, features: FeatureBlock, i: int, scalars: tuple[float, ...], time_s: float, fault: int
+    ) -> MotionScore:
         if fault & NOT_JUDGED:
             self._blocked += 1
             return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault))
         if self._blocked > self._longest_gap:
             self.reset()
         self._blocked = 0
-        self._powers[0], self._powers[1] = features.clean_power_db[i], features.fresh_power_db[i]
-        self._recent[self._seen % _VELOCITY_FRAMES] = self._powers[0]
-        self._seen += 1
-        self._scalars[0], self._scalars[1] = features.broadband_db[i], features.carrier_snr_db[i]
-        self._scalars[3] = features.removed_db[i]
-        (major, minor, other, stays), _ = self._session.step(self._powers, self._scalars)
+        power_db = features.clean_power_db[i]
+        self._recent.append(power_db)
+        major, minor, other, stays = self._session.step((power_db, features.fresh_power_db[i]), scalars)
         if not math.isfinite(major + minor + other + stays):  # it would stay in the memory for ever
             self.reset()
             return MotionScore(time_s, 0.0, 0.0, 0.0, Fault(fault), "the features were not finite")
         velocity = 0.0
         if minor >= _WORTH_A_VELOCITY:
-            velocity = _velocity(self._recent[: self._seen], features.velocity_mps)
+            velocity = _velocity(np.array(self._recent), features.velocity_mps)
         known = Fault(fault) if fault else _NONE
         return MotionScore(time_s, major, minor, velocity, known, _in_words(major, minor, other), stays)
 

@@ -31,6 +31,10 @@ _TAPS, _ROW = "taps_", "row_"
 class StepSession:
     """One stream through one model.
 
+    Attributes
+    ----------
+    logits : (4,) of the last frame.
+
     Raises
     ------
     NoctuleError
@@ -62,6 +66,8 @@ class StepSession:
         self.bins = shapes["power_db"][-1]
         self._past = _Past(dilations, shapes[rows[0]][1])
         self._fed, self._found = (_zeros(shapes, names) for names in (FEATURES, _FOUND))
+        (self._power_db,), (self._scalars,) = (self._fed[name] for name in FEATURES)
+        (self._scores,), (self.logits,) = (self._found[name] for name in _FOUND)
         self._states = [_zeros(shapes, _STATES) for _ in range(2)]
         self._bindings = [self._bind(*pair) for pair in (self._states, self._states[::-1])]
         self._now = 0
@@ -88,14 +94,17 @@ class StepSession:
         """A copy of what is remembered before the next frame, by the names of the inputs."""
         return {name: one.copy() for name, one in (self._states[self._now] | self._past.taps).items()}
 
-    def step(self, power_db: Float32Array, scalars: Float32Array) -> tuple[list[float], list[float]]:
-        """Scores and logits of one frame: (2, bins) and (4,) in, one of each output out."""
-        self._fed["power_db"][0] = power_db
-        self._fed["scalars"][0] = scalars
+    def step(
+        self, power_db: Sequence[Float32Array] | Float32Array, scalars: Sequence[float] | Float32Array
+    ) -> list[float]:
+        """Scores of one frame, one an output: (2, bins) and (4,) in."""
+        self._power_db[0], self._power_db[1] = power_db
+        self._scalars[:] = scalars
         self._session.run_with_iobinding(self._bindings[self._now])
         self._now = 1 - self._now
         self._past.keep()
-        return self._found["scores"][0].tolist(), self._found["logits"][0].tolist()
+        scores: list[float] = self._scores.tolist()
+        return scores
 
 
 class _Past:
