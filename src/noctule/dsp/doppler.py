@@ -24,6 +24,8 @@ MOST_HOPS_AT_ONCE = 64
 #: Step detector: difference over about 2 ms, twice the low-pass' rise time.
 STEP_SPAN_S = 0.002
 
+_DROPPED_SAMPLES = int(Fault.DROPPED_SAMPLES)
+
 
 @dataclass(frozen=True, slots=True)
 class SpectrumBlock:
@@ -122,7 +124,7 @@ class DopplerSpectrum:
         """Start afresh: the next frame comes when a whole window is there."""
         self._buffer: Complex64Array | None = None  # (channels, samples), at most a window before the new
         self._end_sample = 0
-        self._faults = Fault(0)
+        self._faults = 0
 
     def process(self, block: BasebandBlock) -> list[SpectrumBlock]:
         """Baseband in, finished frames out (none, one or several blocks of frames)."""
@@ -136,8 +138,8 @@ class DopplerSpectrum:
 
     def _append(self, block: BasebandBlock) -> Complex64Array:
         if self._buffer is not None and block.first_sample != self._end_sample:
-            self._buffer, self._faults = None, self._faults | Fault.DROPPED_SAMPLES
-        self._faults |= block.faults
+            self._buffer, self._faults = None, self._faults | _DROPPED_SAMPLES
+        self._faults |= int(block.faults)
         self._end_sample = block.first_sample + len(block.samples)
         kept = 0 if self._buffer is None else self._buffer.shape[1]
         # always the same memory layout: the compiler makes another order of sums for each
@@ -156,7 +158,7 @@ class DopplerSpectrum:
         spectrum = scipy.fft.fft(moving, self.fft_size, axis=-1, overwrite_x=True)
         power, step = _measure(spectrum, buffer, start, N, H, self._span)
         faults = [0] * frames
-        faults[0], self._faults = int(self._faults), Fault(0)
+        faults[0], self._faults = self._faults, 0
         first_end = self._end_sample - buffer.shape[1] + start + N
         ends = [first_end + H * i for i in range(frames)]
         return SpectrumBlock(spectrum, power, carrier, step, ends, faults)

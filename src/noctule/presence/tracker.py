@@ -115,7 +115,7 @@ class PresenceTracker:
     def update(self, score: MotionScore) -> TrackerState:
         """Take one frame; any hop up to `MAX_STEP_S`, and a clock that jumps does no harm."""
         step_s = self._step(score.time_s)
-        if score.fault & BLOCKING_FAULTS:
+        if score.fault and score.fault & BLOCKING_FAULTS:  # enumerations are slow to combine
             return self._stand_still(score, step_s)
         self._memory.blocked_s = 0.0
         self._let_time_pass(step_s)
