@@ -158,6 +158,7 @@ class Server:
             "OPENBLAS_NUM_THREADS": "1",
         }
         self._group: Group | None = None
+        self._room: RoomProcess | None = None
 
     def start(self) -> None:
         """Start and wait until a client can use it."""
@@ -177,12 +178,14 @@ class Server:
 
     @contextlib.contextmanager
     def room(self, **scene: Any) -> Iterator[RoomProcess]:
-        """A room between loudspeaker and microphones; fields of `room.Scene`."""
-        process = RoomProcess(self, {"microphones": self.microphones, **scene})
+        """A room between loudspeaker and microphones; fields of `room.Scene`. One at a time."""
+        assert self._room is None, "this server has a room already"
+        self._room = RoomProcess(self, {"microphones": self.microphones, **scene})
         try:
-            yield process
+            yield self._room
         finally:
-            process.end()
+            self._room.end()
+            self._room = None
 
     def room_options(self) -> list[str]:
         raise NotImplementedError

@@ -341,7 +341,8 @@ def _decompose(seen, direct, at, bases, weights, believed, certain):  # type: ig
             for n in range(_LANES):
                 weights[r, i, at[n]] = 0.0
     for r in range(ties):
-        _strongest(seen, u, v, strength)
+        # only the first tie asks for the ways of each side
+        _strongest(seen, u, v, strength, _LANES if r else 3 * _LANES)
         _power_along(seen, u, v, power)
         some = False
         for n in range(_LANES):
@@ -513,9 +514,9 @@ def _without(seen, u, v):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
-def _strongest(seen, u, v, strength):  # type: ignore[no-untyped-def]
+def _strongest(seen, u, v, strength, lanes):  # type: ignore[no-untyped-def]
     """Largest singular values and their vectors, by power iteration from the strongest row."""
-    channels, lanes = len(u), len(strength)
+    channels = len(u)
     most, row, power = np.zeros(lanes, np.float32), np.zeros(lanes, np.int64), np.empty(lanes, np.float32)
     for i in range(channels):
         power[:] = 0
@@ -528,28 +529,27 @@ def _strongest(seen, u, v, strength):  # type: ignore[no-untyped-def]
     for j in range(channels):
         for n in range(lanes):
             v[j, n] = np.conj(seen[row[n], j, n])
-    _to_unit(v, strength)
+    _to_unit(v, strength, lanes)
     for _ in range(_POWER_STEPS):
         u[:] = 0
         for i in range(channels):
             for j in range(channels):
                 for n in range(lanes):
                     u[i, n] += seen[i, j, n] * v[j, n]
-        _to_unit(u, strength)
+        _to_unit(u, strength, lanes)
         v[:] = 0
         for i in range(channels):
             for j in range(channels):
                 for n in range(lanes):
                     v[j, n] += np.conj(seen[i, j, n]) * u[i, n]
-        _to_unit(v, strength)
+        _to_unit(v, strength, lanes)
     for n in range(lanes):
         strength[n] = 0.0 if most[n] < 1e-12 else strength[n]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
-def _to_unit(vectors, length):  # type: ignore[no-untyped-def]
+def _to_unit(vectors, length, lanes):  # type: ignore[no-untyped-def]
     """Vectors of length 1, and how long they were."""
-    lanes = len(length)
     share = np.empty(lanes, np.float32)
     length[:] = 0
     for m in range(len(vectors)):
