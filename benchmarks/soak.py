@@ -16,8 +16,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from tests.brokers import mosquitto
 from tests.service.made_up import HOP_S
-from tests.service.soaking import Home, broken_promises, mosquitto, soak
+from tests.service.soaking import Home, broken_promises, soak
 
 from benchmarks import machine
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,8 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-from noctule.routines.settings import MqttBroker
+from tests.brokers import Broker, mosquitto
 
 #: Where CI has installed everything, a test that is skipped would hide that it has not.
 REQUIRED = os.environ.get("NOCTULE_REQUIRE_SOUNDSERVERS") == "1"
@@ -83,49 +80,11 @@ def web() -> Iterator[WebServer]:
     server.server_close()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
-class Broker:
-    """mosquitto on a port of its own; can be stopped and started again."""
-
-    def __init__(self, program: str, folder: Path) -> None:
-        self.settings = MqttBroker(host="127.0.0.1", port=free_port())
-        self._program, self._file = program, folder / "mosquitto.conf"
-        self._file.write_text(f"listener {self.settings.port} 127.0.0.1\nallow_anonymous true\n")
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [self._program, "-v", "-c", str(self._file)], stderr=subprocess.PIPE, text=True
-        )
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if "running" in line:
-                break
-        # it goes on talking, and must not wait for somebody to listen
-        self._listener = threading.Thread(target=self._process.stderr.read)
-        self._listener.start()
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._listener.join()
-            assert self._process.stderr is not None
-            self._process.stderr.close()
-            self._process = None
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
+    if mosquitto() is None:
         (pytest.fail if REQUIRED else pytest.skip)("mosquitto is not installed: scripts/setup.sh tests")
-    one = Broker(program, tmp_path)
-    one.start()
+    one = Broker(tmp_path)
     yield one
     one.stop()
 

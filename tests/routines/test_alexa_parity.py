@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.routines.conftest import Broker, WebServer, needs_espeak
+from tests.brokers import Broker
+from tests.routines.conftest import WebServer, needs_espeak
 from tests.routines.house import BERLIN, HandClock, Remembers, breathe, parsed, tools_of
 
 from noctule.routines import Engine, Runner, Sensed

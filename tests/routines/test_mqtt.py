@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import aiomqtt
 import pytest
-from tests.routines.conftest import Broker, free_port
+from tests.brokers import Broker, free_port
 from tests.routines.house import BERLIN, HandClock, Remembers, parsed, tools_of
 
 from noctule.routines import ActionError, Engine, Home, MqttState

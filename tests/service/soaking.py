@@ -6,10 +6,7 @@ import contextlib
 import errno
 import gc
 import os
-import shutil
-import socket
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -22,6 +19,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from tests.brokers import Broker
 from tests.service.clockwork import WITHIN_S, Clockwork
 from tests.service.made_up import HOP_S
 
@@ -82,38 +80,6 @@ def settings() -> Settings:
     )  # fmt: skip
 
 
-class Mosquitto:
-    """The broker of the home; it can be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        program = mosquitto()
-        assert program is not None
-        with socket.create_server(("127.0.0.1", 0)) as one:
-            self.port = int(one.getsockname()[1])
-        self._file = folder / "mosquitto.conf"
-        self._file.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
-        self._command = [program, "-c", str(self._file)]
-        self.start()
-
-    def start(self) -> None:
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(self._command, stdout=quiet, stderr=quiet)
-        for _ in range(400):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5):
-                return
-            time.sleep(0.05)
-        raise TimeoutError("mosquitto does not listen")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-def mosquitto() -> str | None:
-    """Where it is; None: it is not installed."""
-    return shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-
-
 @dataclass(frozen=True)
 class Sizes:
     """What must not grow."""
@@ -136,7 +102,7 @@ class Home:
     """
 
     work: Clockwork
-    broker: Mosquitto
+    broker: Broker
     sizes: list[Sizes] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
     late_s: dict[str, float] = field(default_factory=dict)
@@ -145,7 +111,7 @@ class Home:
 
     @property
     def routines(self) -> str:
-        return ROUTINES.format(port=self.broker.port)
+        return ROUTINES.format(port=self.broker.settings.port)
 
     def write_routines(self, text: str) -> None:
         """As an editor does it."""
@@ -498,7 +464,7 @@ def soak(
     folder: Path, hours: float, every_s: float, told: Callable[[Home], None] = lambda home: None
 ) -> Home:
     """So many hours with a fault every few minutes, all kinds in turn; `told` after each."""
-    broker = Mosquitto(folder)
+    broker = Broker(folder)
     home = Home(Clockwork(folder, settings()), broker)
     home.write_routines(home.routines)
     try:

@@ -10,7 +10,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.service.soaking import FAULTS, HEALTHY_WITHIN_S, broken_promises, mosquitto, soak
+from tests.brokers import mosquitto
+from tests.service.soaking import FAULTS, HEALTHY_WITHIN_S, broken_promises, soak
 
 from noctule.service.store import FILE
 
