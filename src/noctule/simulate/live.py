@@ -85,6 +85,7 @@ class LiveRoom:
         self._band = Band(slow_hz, pass_hz, slow_hz - pass_hz)
         self._decimator = Decimator(_FOLD, pass_hz, slow_hz - pass_hz, self.rate_hz)
         self._interpolator = Interpolator(_FOLD, _CARRIED)
+        self._gain = scene.unit.loudspeaker_gain(scene.carrier_hz)
         self._answer = self._impulse_response()
         self._taps = scene.unit.microphone_taps(self.microphones, self.rate_hz, 0.0, 129).real
         self._chain = AudioChain(
@@ -194,7 +195,8 @@ class LiveRoom:
         for echo in self._echoes.values():
             slow += echo.pressure(low - margin, len(slow))
         turns = (np.arange(first, first + count) * self._turns_per_sample) % 1.0
-        return np.asarray((self._interpolator.process(slow) * np.exp(2j * np.pi * turns)[:, None]).real)
+        carried = self._gain * np.exp(2j * np.pi * turns)[:, None]
+        return np.asarray((self._interpolator.process(slow) * carried).real)
 
     def _renew(self, first_sample: int) -> None:
         """Who goes about, or was switched, is soon heard over other walls."""
@@ -213,7 +215,7 @@ class LiveRoom:
             generator(self.scene.seed, "glints"),
             reach_m=_ANSWER_S * self._medium.speed_of_sound_mps,
         )
-        gain = self.scene.unit.loudspeaker_gain(self.scene.carrier_hz) / REFERENCE
+        gain = self._gain / REFERENCE
         taps, half = round(_ANSWER_S * self.rate_hz) + 64, 16
         out = np.zeros((taps, self.microphones))
         delay = paths.length_m / self._medium.speed_of_sound_mps * self.rate_hz
