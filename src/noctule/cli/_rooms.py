@@ -69,7 +69,7 @@ class DemoRoom:
             "device": {
                 "shape": "puck",
                 "microphones": 2,
-                "tone_db_spl": 94.0,
+                "tone_db_spl": 84.0,
                 "position_m": self.device_m,
             },
             "unit": {"skirt_db": -30.0},
