@@ -104,7 +104,7 @@ def test_what_moves_answers_as_loud_as_on_the_offline_road(carrier_hz: int) -> N
     room = LiveRoom(parse_scene(scene))
     live = np.concatenate([room.hear(tone(k * COUNT, carrier_hz=carrier_hz)) for k in range(40)])
     offline = np.concatenate(list(render(parse_scene("duration_s = 2.4\n" + scene), "audio")))
-    moving = [moving_db(one[RATE_HZ // 2 :], carrier_hz) for one in (live, np.float32(offline))]
+    moving = [moving_db(one[RATE_HZ // 2 :], carrier_hz) for one in (live, offline.astype(np.float32))]
     assert moving[0] == pytest.approx(moving[1], abs=2.0)
 
 

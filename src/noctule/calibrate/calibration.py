@@ -254,7 +254,7 @@ def _hear_sweep(card: Card, level_dbfs: float, say: Say) -> tuple[Card, Survey, 
         card, late_s = _wait_for(card, sweep)
         survey = _whole(card, sweep, say)
     for _ in range(MOST_SOFTER):
-        if not set(survey.probe.clipped) & set(survey.microphones):
+        if not survey.probe.clips:
             break
         sweep = make_sweep(card.sample_rate_hz, sweep.level_dbfs - SOFTER_DB)
         survey = _whole(card, sweep, say)

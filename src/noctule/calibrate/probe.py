@@ -73,6 +73,11 @@ class BandwidthProbe:
         broken = {*self.dead, *self.covered}
         return [m for m in range(self.received_dbfs.shape[1]) if m not in broken]
 
+    @property
+    def clips(self) -> bool:
+        """One of those does."""
+        return bool({*self.clipped} & {*self.usable_microphones})
+
     def carrier_snr_db(self, carrier_hz: float) -> FloatArray:
         """Expected SNR of a single carrier at `level_dbfs`, `(microphones,)`, noise in 10 Hz.
 

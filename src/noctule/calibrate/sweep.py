@@ -62,7 +62,10 @@ class NothingBackError(NoctuleError):
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What is played: `signal` float32 `(samples,)`, peak `level_dbfs`; places in it, in samples."""
+    """What is played: `signal` float32 `(samples,)`, peak `level_dbfs`; places in it, in samples.
+
+    glides : where each begins, and what it is.
+    """
 
     signal: Float32Array
     sample_rate_hz: int
@@ -208,9 +211,7 @@ def analyse_sweep(recording: Float32Array, sweep: Sweep) -> Survey:
     gain_moved_db = _gain_moved(sound, sweep, delay, probe.heard)
     apart = len(known) < 2 or abs(delays[1] - delay) > SAME_S * rate
     # a gain that moves, and microphones that clip, tell each glide differently as well
-    steady = np.abs(gain_moved_db[heard]).max(initial=0.0) <= GAIN_MOVED_DB and not set(probe.clipped) & set(
-        heard
-    )
+    steady = np.abs(gain_moved_db[heard]).max(initial=0.0) <= GAIN_MOVED_DB and not probe.clips
     differ = len(known) == 2 and any(_differ(one, heard) for one in (direct_db, room_db))
     return Survey(
         probe=probe,
