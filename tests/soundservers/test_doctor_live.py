@@ -49,10 +49,19 @@ def test_pipewire_that_resamples_is_found_out_and_the_setting_is_named(pipewire_
 
 
 def test_a_real_echo_canceller_is_refused(pulseaudio_96k: Server) -> None:
-    """PulseAudio's, with Speex: it takes the tone away, and is told apart from a path that works."""
+    """PulseAudio's, with Speex: it takes the tone away, and is told apart from a path that works.
+
+    At first it gives digital silence at times, or has hardly adapted: such sessions say nothing.
+    """
     assert isinstance(pulseaudio_96k, PulseAudio)
     with pulseaudio_96k.room():
         device = pulseaudio_96k.cancel_echoes()
-        status, record = diagnose(pulseaudio_96k, 48_000, device=device)
+        for _ in range(4):
+            status, record = diagnose(pulseaudio_96k, 48_000, device=device)
+            gain = next((one for one in record["checks"] if one["name"] == "gain"), None)
+            if gain is not None and gain["status"] == "fail":
+                break
     assert status == 2, record
     assert not record["sensing_possible"]
+    assert gain is not None
+    assert any(kind in gain["finding"] for kind in ("echo cancelling", "noise suppression")), gain
