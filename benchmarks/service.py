@@ -23,8 +23,9 @@ import httpx
 import numpy as np
 import typer
 from rich.console import Console
+from tests.ports import free_port
 from tests.soundservers.servers import Jack, ServerError, missing_programs, until
-from tests.web.browser import chromium, free_port, open_page, page
+from tests.web.browser import chromium, open_page, page
 
 from benchmarks import machine, report
 from benchmarks.live import CARRIER_HZ, SAMPLE_RATE_HZ, WALKING, cpu_s, family_of

@@ -10,17 +10,14 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 from noctule.routines.settings import MqttBroker
 
 
 def mosquitto() -> str | None:
     """Where it is; None: it is not installed."""
     return shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 class Broker:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import ports
 from tests.service.made_up import record
 
 from noctule.audio import devices as audio_devices
@@ -260,9 +261,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def free_port(run: Any, monkeypatch: pytest.MonkeyPatch) -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
+    port = ports.free_port()
     monkeypatch.setenv("NOCTULE_WEB__ENABLED", "true")
     monkeypatch.setenv("NOCTULE_WEB__PORT", str(port))
     return port

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 
 import aiomqtt
 import pytest
-from tests.brokers import Broker, free_port
+from tests.brokers import Broker
+from tests.ports import free_port
 from tests.routines.house import BERLIN, HandClock, Remembers, parsed, tools_of
 
 from noctule.routines import ActionError, Engine, Home, MqttState

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 from benchmarks.live import family_of
+from tests.ports import free_port
 from tests.processes import runs
 from tests.soundservers.product import Command, noctule, sensing
 from tests.soundservers.servers import Server, until
-from tests.web.browser import free_port
 
 from noctule.routines.engine import SETTLES_S
 from noctule.service.history import History

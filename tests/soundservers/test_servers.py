@@ -53,7 +53,6 @@ def test_a_group_ends_when_the_test_run_itself_is_killed(tmp_path: Path) -> None
     """Seen: a killed test run left servers behind, and the next run met them."""
     code = f"""
 import os, pathlib, time
-from tests.processes import runs
 from tests.soundservers.servers import Group
 group = Group({f"cd '{tmp_path}' && {PAIR}"!r}, os.environ, pathlib.Path({str(tmp_path / "log")!r}))
 time.sleep(100)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.ports import free_port
 from tests.web.house import House
 
 if TYPE_CHECKING:
@@ -28,12 +29,6 @@ FLAGS = [
 ]  # fmt: skip
 PHONE, DESKTOP = (390, 844), (1280, 800)
 MOST_S = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Served:

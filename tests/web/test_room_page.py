@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.web.browser import chromium, free_port, open_page, page
+from tests.ports import free_port
+from tests.web.browser import chromium, open_page, page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

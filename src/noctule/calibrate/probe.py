@@ -75,7 +75,7 @@ class BandwidthProbe:
 
     @property
     def clips(self) -> bool:
-        """One of those does."""
+        """A usable microphone does."""
         return bool({*self.clipped} & {*self.usable_microphones})
 
     def carrier_snr_db(self, carrier_hz: float) -> FloatArray:

@@ -212,7 +212,6 @@ def analyse_sweep(recording: Float32Array, sweep: Sweep) -> Survey:
     apart = len(known) < 2 or abs(delays[1] - delay) > SAME_S * rate
     # a gain that moves, and microphones that clip, tell each glide differently as well
     steady = np.abs(gain_moved_db[heard]).max(initial=0.0) <= GAIN_MOVED_DB and not probe.clips
-    differ = len(known) == 2 and any(_differ(one, heard) for one in (direct_db, room_db))
     return Survey(
         probe=probe,
         level_dbfs=sweep.level_dbfs,
@@ -225,7 +224,7 @@ def analyse_sweep(recording: Float32Array, sweep: Sweep) -> Survey:
         gain_moved_db=gain_moved_db,
         bent_db=_bent(sound, sweep, delay, probe.heard),
         delay_s=delay / rate,
-        torn=apart or (steady and differ),
+        torn=apart or (steady and any(_differ(one, heard) for one in (direct_db, room_db))),
     )
 
 
