@@ -141,8 +141,8 @@ def _draw_found(found: Calibration, fresh: bool) -> None:
         fact("Level", f"{found.level_dbfs:.0f} dBFS")
         fact("Over the noise", f"{found.carrier_snr_db:.0f} dB")
         fact("Hardware carries", f"{found.true_bandwidth_hz / 1000:.1f} kHz")
-        fact("The room's echoes", f"{found.clutter_db:+.0f} dB against the direct sound")
-        fact("Distortion", f"{found.bent_db:.0f} dB against the tones")
+        fact("Echoes to direct sound", f"{found.clutter_db:+.0f} dB")
+        fact("Distortion to tones", f"{found.bent_db:.0f} dB")
     picture = base64.b64encode(as_svg(found).encode()).decode()
     alt = f"What comes back at each frequency, the noise, and the tone at {found.carrier_hz / 1000:g} kHz"
     with ui.element("div").classes("f-picture"):
