@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from noctule.core.frames import BasebandBlock, FeatureBlock
+from noctule.core.frames import BLOCKING_FAULTS, BasebandBlock, FeatureBlock
 from noctule.core.settings import FeatureSettings
 from noctule.dsp.distortion import DistortionCanceller
 from noctule.dsp.doppler import DopplerSpectrum
@@ -149,6 +149,48 @@ def test_without_music_there_is_nothing_to_remove() -> None:
     found = features_of(quiet)
     assert found.removed_db.max() < 0.3
     assert np.abs(found.clean_power_db - found.log_power_db).mean() < 0.05
+
+
+def clock(rng: np.random.Generator, count: int) -> Samples:
+    """The skirt of a clock: its phase wanders, and what is slow of it stays with the carrier."""
+    spectrum = np.fft.rfft(rng.standard_normal(count))
+    hz = np.fft.rfftfreq(count, 1.0 / RATE_HZ)
+    spectrum *= np.where(hz > 5.0, 1.0, 0.0) / np.maximum(hz, 20.0)
+    wave = np.fft.irfft(spectrum, count)
+    return np.asarray(np.exp(0.01j * wave / wave.std())[:, None])
+
+
+@pytest.mark.parametrize("microphones", [1, 2, 4])
+def test_who_walked_leaves_nothing_behind_on_the_skirt_of_a_clock(microphones: int) -> None:
+    rng = np.random.default_rng(30 + microphones)
+    count, moves = round(24.0 * RATE_HZ), slice(round(10.0 * RATE_HZ), round(13.0 * RATE_HZ))
+    walk = np.zeros((count, microphones), complex)
+    walk[moves] = walker(rng, moves.stop - moves.start, microphones, 60.0 * NOISE)
+    tone = clock(rng, count) * direct(rng, microphones)
+    found = features_of(tone + walk + noise(rng, count, microphones))
+    slow = (np.abs(found.velocity_mps) > 0.1) & (np.abs(found.velocity_mps) < 2.0)
+    stands_out = found.clean_power_db[:, slow] > 8.0
+    assert found.log_power_db[100:200, slow].mean() < 1.0 < found.removed_db[100:200].mean()
+    assert stands_out[(found.time_s > 10.3) & (found.time_s < 12.9)].mean() > 0.1
+    assert stands_out[found.time_s > 13.2].mean() < 0.02
+
+
+@pytest.mark.parametrize("microphones", [1, 2, 4])
+@pytest.mark.parametrize(("jump_rad", "turns_hz"), [(2.0, 0.0), (0.0, 0.03)])
+def test_a_tone_that_jumps_or_turns_takes_its_skirt_along(
+    microphones: int, jump_rad: float, turns_hz: float
+) -> None:
+    rng = np.random.default_rng(40 + microphones)
+    count = round(24.0 * RATE_HZ)
+    later_s = np.maximum(np.arange(count) / RATE_HZ - 10.0, 0.0)
+    phase = jump_rad * (later_s > 0.0) + 2.0 * np.pi * turns_hz * later_s
+    tone = (clock(rng, count) * np.exp(1j * phase)[:, None]) * direct(rng, microphones)
+    found = features_of(tone + noise(rng, count, microphones))
+    slow = (np.abs(found.velocity_mps) > 0.1) & (np.abs(found.velocity_mps) < 2.0)
+    asked = (found.faults & int(BLOCKING_FAULTS)) == 0
+    early, late = ((found.time_s > 5.0) & (found.time_s < 9.9)), found.time_s > 10.0
+    assert (found.clean_power_db[late & asked][:, slow] > 8.0).mean() < 0.02
+    assert found.removed_db[late & asked].mean() > found.removed_db[early].mean() - 1.5
 
 
 def test_how_much_was_removed_rides_with_the_features() -> None:

@@ -110,7 +110,7 @@ class GateSettings(_Section):
 
 
 #: Rises when the same settings give other features.
-_FEATURE_LAYOUT = 3
+_FEATURE_LAYOUT = 4
 
 
 class FeatureSettings(_Section):

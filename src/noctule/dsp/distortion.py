@@ -12,7 +12,8 @@ noise, the covariance between the two sides is followed,
     C = E[z+ z-^H] = sum of s·u·v^H,
 
 and only what C holds is believed to be distortion: nobody who moves on one side is ever in it, so motion
-needs no detector that freezes the adaptation. The noise that u+ and v- hear together is
+needs no detector that freezes the adaptation. Both sides turn with the tone, so all spectra are turned back by
+as much as it has turned: a second clock turns it slowly, samples that were lost at once. The noise that u+ and v- hear together is
 
     [[1 + a, s], [s, 1 + b]]        a·b >= s², from the powers seen there,
 
@@ -93,10 +94,13 @@ class DistortionCanceller:
         microphones that hear.
     removed_db : of that frame, how much less is left of the power at all these velocities.
     fresh : (fft bins,) power of the last frame over what goes on at that velocity; 1 is as before.
+    tied : (fft bins,) 1 where something would have been taken off the last frame, else 0.
     bases, weights : what the next frame will be taken apart by: (pairs, ties, 2, microphones) u and v of each
         tie, and (pairs, ties, 6) share of the other side that is taken away, what is left of the power then,
         and what is left of it without that help; for + and for -. All zero: no tie.
     scale : (microphones,) from the last frame's spectrum to units of the noise; 0 for who does not hear.
+    tone : (1,) of length 1, by how much the tone has turned since the first frame: spectra times its conjugate
+        are what the bases are of.
     """
 
     def __init__(self, *, channels: int, fft_size: int, pairs: int, hop_s: float) -> None:
@@ -106,6 +110,7 @@ class DistortionCanceller:
         self._ties = min(MOST_TIES, max(1, channels - 1))
         self.removed: Float32Array = np.zeros(fft_size, dtype=np.float32)
         self.fresh: Float32Array = np.ones(fft_size, dtype=np.float32)
+        self.tied: Float32Array = np.zeros(fft_size, dtype=np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -119,8 +124,10 @@ class DistortionCanceller:
         self._left: Float32Array = np.full((2, K), _LEFT[0], dtype=np.float32)
         self._whitening: Complex64Array = np.zeros((2, M, M, K), dtype=np.complex64)
         self._whitening[:] = np.eye(M)[:, :, None] / math.sqrt(1.0 + _LOADING)
+        self._carrier: Complex64Array = np.zeros(M, dtype=np.complex64)
+        self.tone: Complex64Array = np.ones(1, dtype=np.complex64)
         self._frames = 0
-        self.removed[:] = 0.0
+        self.removed[:] = self.tied[:] = 0.0
         self.fresh[:] = 1.0
         self.removed_db = 0.0
         self.scale: Float32Array = np.zeros(M, dtype=np.float32)
@@ -136,8 +143,8 @@ class DistortionCanceller:
         seen = min(float(self._frames), self._memory_frames)
         power, taken = _frame(
             spectrum, carrier, scale, sum(live), self._cross, self._auto, self._bases, self._weights,
-            self._left, self._whitening, 1.0 / (seen + 1.0), BELIEVED + CHANCE_FRAMES / seen,
-            CERTAIN + CHANCE_FRAMES / seen, self._frames % _TURNS, self.removed, self.fresh,
+            self._left, self._whitening, self._carrier, self.tone, 1.0 / (seen + 1.0), BELIEVED + CHANCE_FRAMES / seen,
+            CERTAIN + CHANCE_FRAMES / seen, self._frames % _TURNS, self.removed, self.fresh, self.tied,
         )  # fmt: skip
         self.removed_db = 10.0 * math.log10(max(power, 1e-30) / max(power - taken, 1e-30))
         return self.removed
@@ -165,21 +172,26 @@ def _frame(  # type: ignore[no-untyped-def]
     weights,
     left,
     whitening,
+    carrier_before,
+    tone,
     rate,
     believed,
     certain,
     turn,
     removed,
     fresh,
+    tied,
 ):
     """One frame of all pairs; gives all power, and what is taken off it."""
     channels, _, pairs = cross.shape
     bins = spectrum.shape[1]
     z, power = np.empty((2, channels, pairs), np.complex64), np.zeros((2, pairs), np.float32)
+    _turn_on(tone, carrier_before, carrier, scale)
     for m in range(channels):
+        back = np.conj(tone[0]) * scale[m]
         for k in range(pairs):
-            z[0, m, k] = spectrum[m, k + 1] * scale[m]
-            z[1, m, k] = np.conj(spectrum[m, bins - k - 1]) * scale[m]
+            z[0, m, k] = spectrum[m, k + 1] * back
+            z[1, m, k] = np.conj(spectrum[m, bins - k - 1] * back)
         for side in range(2):
             for k in range(pairs):
                 power[side, k] += z[side, m, k].real ** 2 + z[side, m, k].imag ** 2
@@ -191,12 +203,13 @@ def _frame(  # type: ignore[no-untyped-def]
     for k in range(pairs):
         plus, minus = k + 1, bins - k - 1
         removed[plus], removed[minus] = per_live * off[0, k], per_live * off[1, k]
+        tied[plus] = tied[minus] = weights[0, 2, k] > 0.0
         fresh[plus] = np.float32(1.0 + _LOADING) * per_live * new[0, k]
         fresh[minus] = np.float32(1.0 + _LOADING) * per_live * new[1, k]
         total += power[0, k] + power[1, k]
         taken += off[0, k] + off[1, k]
     _follow(cross, auto, z, np.float32(rate))
-    direct = _direct(carrier, scale)
+    direct = _direct(carrier, scale, tone)
     at = np.empty(_LANES, np.int64)
     for first in range(turn, pairs, _TURNS * _LANES):
         for n in range(_LANES):  # where fewer are left, the last one is done again, to the same end
@@ -209,11 +222,24 @@ def _frame(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
-def _direct(carrier, scale):  # type: ignore[no-untyped-def]
+def _turn_on(tone, before, carrier, scale):  # type: ignore[no-untyped-def]
+    """How far the tone has turned since the frame before, all microphones together; remembers it."""
+    turned = np.complex64(0)
+    for m in range(len(scale)):
+        now = carrier[m] * scale[m]
+        turned += np.conj(before[m]) * now
+        before[m] = now
+    if abs(turned) > 0.0:
+        tone[0] *= turned / abs(turned)
+        tone[0] /= abs(tone[0])
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
+def _direct(carrier, scale, tone):  # type: ignore[no-untyped-def]
     """How the direct path, and with it the tone, reaches the microphones: of length 1."""
     heard, total = np.empty(len(scale), np.complex64), np.float32(0)
     for m in range(len(scale)):
-        heard[m] = carrier[m] * scale[m]
+        heard[m] = carrier[m] * scale[m] * np.conj(tone[0])
         total += heard[m].real ** 2 + heard[m].imag ** 2
     if total > 0.0:
         for m in range(len(scale)):

@@ -181,7 +181,11 @@ class FeatureExtractor:
         combined = self._doppler.on_grid(power, weight)
         log_power_db = self._shape.refer(combined)
         removed = self.distortion.update(spectra.spectrum[i], spectra.carrier[i], noise, quality.live)
-        rest, fresh_power_db = _on_grid(combined, removed, self.distortion.fresh, self._doppler.grid)
+        floor = self._shape.level
+        clean_floor = floor if self._clean_shape.level is None else self._clean_shape.level
+        rest, fresh_power_db = _on_grid(
+            combined, removed, self.distortion.tied, floor, clean_floor, self.distortion.fresh, self._doppler.grid
+        )
         clean_power_db = self._clean_shape.refer(rest)
         if self._frames_seen % 25 == 0:
             self._interference = self._look_for_tones()
@@ -232,10 +236,16 @@ class FeatureExtractor:
 
 
 @njit(cache=True)
-def _on_grid(combined, removed, fresh, grid):  # type: ignore[no-untyped-def]
-    """What is left on the grid of a power `(bins,)` without what was removed, and in dB what is fresh."""
+def _on_grid(combined, removed, tied, floor, clean_floor, fresh, grid):  # type: ignore[no-untyped-def]
+    """What is left on the grid of a power `(bins,)` without what was removed, and in dB what is fresh.
+
+    Where nothing is tied, the floor is that of the power as it is: what is left counts in its terms. Otherwise
+    a skirt that somebody's motion hides from the canceller would stand there like somebody.
+    """
     rest, fresh_db = np.empty_like(combined), np.empty_like(combined)
     for i in range(len(combined)):
         rest[i] = max(combined[i] - read(removed, grid, i), np.float32(0))
+        if read(tied, grid, i) < np.float32(1) and floor[i] > clean_floor[i]:
+            rest[i] *= clean_floor[i] / floor[i]
         fresh_db[i] = np.float32(10.0) * np.log10(max(read(fresh, grid, i), _LOWEST))
     return rest, fresh_db

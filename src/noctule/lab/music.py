@@ -127,7 +127,7 @@ def _before_and_after(
         first = stop
         if canceller.scale.any():  # it has heard something
             for n_th, spectrum in enumerate((s, n, w)):
-                z = spectrum[frame] * canceller.scale[:, None]
+                z = spectrum[frame] * (canceller.scale * canceller.tone.conj())[:, None]
                 sides = np.stack([z[:, pairs].T, z[:, -pairs].conj().T])  # (2, pairs, microphones)
                 raw[n_th].append(sides[:, shown])
                 left[n_th].append(taken_apart(sides, bases, weights)[:, shown])
