@@ -56,6 +56,8 @@ MOST_TIES = 2
 BELIEVED, CERTAIN, CHANCE_FRAMES = 0.2, 0.5, 4.0
 #: One pair in so many is decomposed anew each frame.
 _TURNS = 8
+#: Frames overlap, and velocities beside are averaged: about so many looks at a tie are remembered.
+LOOKS = 50.0
 #: One side hears a distortion by so much louder than the other, as power, and not more.
 _MOST_UNEVEN = 4.0
 _POWER_STEPS = 3
@@ -96,8 +98,9 @@ class DistortionCanceller:
     fresh : (fft bins,) power of the last frame over what goes on at that velocity; 1 is as before.
     tied : (fft bins,) 1 where something would have been taken off the last frame, else 0.
     bases, weights : what the next frame will be taken apart by: (pairs, ties, 2, microphones) u and v of each
-        tie, and (pairs, ties, 6) share of the other side that is taken away, what is left of the power then,
-        and what is left of it without that help; for + and for -. All zero: no tie.
+        tie, and (pairs, ties, 7) share of the other side that is taken away, what is left of the power then,
+        and what is left of it without that help; for + and for -; and by how much of the power a tie is
+        missed. All zero: no tie.
     scale : (microphones,) from the last frame's spectrum to units of the noise; 0 for who does not hear.
     tone : (1,) of length 1, by how much the tone has turned since the first frame: spectra times its conjugate
         are what the bases are of.
@@ -120,7 +123,7 @@ class DistortionCanceller:
         self._auto: Complex64Array = np.zeros((2, M, M, K), dtype=np.complex64)
         self._auto[:] = np.eye(M)[:, :, None]
         self._bases: Complex64Array = np.zeros((R, 2, M, K), dtype=np.complex64)
-        self._weights: Float32Array = np.zeros((R, 6, K), dtype=np.float32)
+        self._weights: Float32Array = np.zeros((R, 7, K), dtype=np.float32)
         self._left: Float32Array = np.full((2, K), _LEFT[0], dtype=np.float32)
         self._whitening: Complex64Array = np.zeros((2, M, M, K), dtype=np.complex64)
         self._whitening[:] = np.eye(M)[:, :, None] / math.sqrt(1.0 + _LOADING)
@@ -156,7 +159,7 @@ class DistortionCanceller:
 
     @property
     def weights(self) -> Float32Array:
-        """(pairs, ties, 6), see above."""
+        """(pairs, ties, 7), see above."""
         return self._weights.transpose(2, 0, 1)
 
 
@@ -303,7 +306,7 @@ def _taken_off(z, power, bases, weights, left, live):  # type: ignore[no-untyped
         if off[0, k] + off[1, k] > 0.0:
             for side in range(2):
                 left[side, k], off[side, k] = _over_what_is_left(
-                    power[side, k], off[side, k], left[side, k], live
+                    power[side, k], off[side, k], left[side, k], weights[0, 6, k], live
                 )
     return off
 
@@ -317,10 +320,10 @@ def _less_the_rest(here, there, gain, over, alone):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, inline="always")
-def _over_what_is_left(power, off, left, live):  # type: ignore[no-untyped-def]
+def _over_what_is_left(power, off, left, missed, live):  # type: ignore[no-untyped-def]
     """The share of what was taken off that is still there, and what has to go so that it reads as noise."""
     rest = power - off
-    expected = left * off
+    expected = max(left, missed) * off
     if off > live > 0:
         left *= _LEFT_RISES if rest - live > expected else _LEFT_FALLS
         left = min(max(left, _LEFT[1]), _LEFT[2])
@@ -363,7 +366,7 @@ def _decompose(seen, direct, at, bases, weights, believed, certain):  # type: ig
     strength, power = np.empty(3 * _LANES, np.float32), np.empty((2, _LANES), np.float32)
     going_on = np.ones(_LANES, np.bool_)
     for r in range(ties):
-        for i in range(6):
+        for i in range(7):
             for n in range(_LANES):
                 weights[r, i, at[n]] = 0.0
     for r in range(ties):
@@ -375,7 +378,7 @@ def _decompose(seen, direct, at, bases, weights, believed, certain):  # type: ig
             if not going_on[n]:
                 continue
             k = at[n]
-            going_on[n], a, b, s = _tie(
+            going_on[n], a, b, s, missed = _tie(
                 seen, u, v, strength, power, n, r, direct, bases, weights, k, believed, certain
             )
             if going_on[n]:
@@ -389,6 +392,7 @@ def _decompose(seen, direct, at, bases, weights, believed, certain):  # type: ig
                 weights[r, 3, k] = s / (1.0 + a)
                 weights[r, 4, k] = 1.0 / (1.0 + b - s * s / (1.0 + a))
                 weights[r, 5, k] = 1.0 / (1.0 + b)
+                weights[r, 6, k] = missed
         if not some:
             break
         if r + 1 < ties:
@@ -402,10 +406,12 @@ def _tie(  # type: ignore[no-untyped-def]
     """Whether there is a tie, and a, b and s of the noise it makes; u and v may turn another way."""
     tied, power_u, power_v = strength[n], power[0, n] - 1.0, power[1, n] - 1.0
     if tied <= 0.0:  # no sound at all so far
-        return False, 0.0, 0.0, 0.0
+        return False, 0.0, 0.0, 0.0, 0.0
     channels = len(u)
     coherence = tied * tied / max((power_u + 1.0) * (power_v + 1.0), 1e-12)
     belief = min(max((coherence - believed) / (certain - believed), 0.0), 1.0)
+    # of so few looks a tie is known no better: what moves beside it bends it
+    missed = max(1.0 - coherence, 0.0) / LOOKS
     a, b = 0.0, 0.0
     if belief < 1.0 and r == 0 and channels > 1:  # the sides do not tell: the way it comes from may
         a = _alone_along(seen, u, strength, n + _LANES, direct, bases, weights, 0, k)
@@ -421,9 +427,9 @@ def _tie(  # type: ignore[no-untyped-def]
         if s > 0.0:
             for m in range(channels):
                 v[m, n] *= np.conj(both) / abs(both)
-        return True, a, b, s
+        return True, a, b, s, missed
     if belief == 0.0:
-        return False, 0.0, 0.0, 0.0
+        return False, 0.0, 0.0, 0.0, 0.0
     s = belief * tied
     uneven = math.sqrt(max(power_u, 0.1) / max(power_v, 0.1))
     uneven = min(max(uneven, 1.0 / _MOST_UNEVEN), _MOST_UNEVEN)
@@ -433,7 +439,7 @@ def _tie(  # type: ignore[no-untyped-def]
         like_v = _likeness(v, n, direct, bases, weights, 1, k)
         a += belief * min(max(power_u - tied * uneven, 0.0), max(s * uneven, like_u * power_u))
         b += belief * min(max(power_v - tied / uneven, 0.0), max(s / uneven, like_v * power_v))
-    return True, a, b, s
+    return True, a, b, s, missed
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FASTMATH)
