@@ -178,6 +178,15 @@ def test_two_way_spreading_and_air() -> None:
     assert level[0] == pytest.approx(0.1 * 10 ** (-2 * air_db / 20), rel=0.01)
 
 
+def test_a_wall_hides_who_is_behind_it_whichever_way_sound_goes() -> None:
+    room = Room(size_m=(5.0, 4.0, 2.5), airflow_mps=0.0)  # its walls reflect
+    inside, behind = (
+        np.abs(tone_field(room, place(), Mass(where, (0.0, 0.3, 0.0))).moving(0, 12000)).mean()
+        for where in ((3.9, 2.0, 1.0), (2.3, -1.5, 1.0))  # about as far away
+    )
+    assert 55.0 < 20 * math.log10(inside / behind) < 80.0
+
+
 def test_images_are_as_far_as_a_mirror_shows_them() -> None:
     room = Room(size_m=(5.0, 4.0, 2.5), airflow_mps=0.0)
     images = mirror_images(room, order=1)

@@ -154,7 +154,7 @@ class Echo:
             position_m = position_m - self._device_motion_m(time_s)[:, None, :]
         return echoes(
             position_m,
-            seen.strength,
+            seen.strength * self._through_walls(time_s, seen.position_m, stride),
             1.0 + self._air.lateness(time_s),
             self._lit(time_s, seen.position_m, stride),
             time_s[0],
@@ -168,16 +168,19 @@ class Echo:
         )
 
     def _lit(self, time_s: FloatArray, position_m: FloatArray, stride: int) -> FloatArray:
-        """Amplitude that obstacles and walls leave of the direct leg, (times, points)."""
+        """Amplitude that obstacles leave of the direct leg, (times, points)."""
         slow_s, position_m = time_s[::stride], position_m[::stride]
-        share = _through_walls(position_m, np.array(self._room.size_m))
         obstacles = self._obstacles(slow_s)
-        if len(obstacles.half_m):
-            wavelength_m = 1.0 / self._medium.wavenumber
-            share *= lit_share(position_m, self._viewpoint_m, obstacles, wavelength_m)
-        if (share == 1.0).all():
+        if not len(obstacles.half_m):
             return np.ones((len(time_s), position_m.shape[1]))
-        return np.stack([np.interp(time_s, slow_s, one) for one in share.T], -1)
+        wavelength_m = 1.0 / self._medium.wavenumber
+        share = lit_share(position_m, self._viewpoint_m, obstacles, wavelength_m)
+        return _between(time_s, slow_s, share)
+
+    def _through_walls(self, time_s: FloatArray, position_m: FloatArray, stride: int) -> FloatArray:
+        """Amplitude that walls leave of the way there and back, whichever way that is, (times, points)."""
+        share = _through_walls(position_m[::stride], np.array(self._room.size_m))
+        return _between(time_s, time_s[::stride], share**2)
 
     def _obstacles(self, time_s: FloatArray) -> Obstacles:
         boxes = self._room.furniture
@@ -228,8 +231,15 @@ def _cosine(points: FloatArray, ends_m: FloatArray, axes: FloatArray) -> FloatAr
     return np.asarray((way * axes).sum(-1) / length)
 
 
+def _between(time_s: FloatArray, slow_s: FloatArray, share: FloatArray) -> FloatArray:
+    """(times, points) of what is known at some of the times."""
+    if (share == 1.0).all():
+        return np.ones((len(time_s), share.shape[1]))
+    return np.stack([np.interp(time_s, slow_s, one) for one in share.T], -1)
+
+
 def _through_walls(position_m: FloatArray, size_m: FloatArray) -> FloatArray:
-    """Walls let 35 dB less through (drywall 30 and more); who leaves by the door fades over half a metre."""
+    """Walls let 35 dB less through, each way (drywall 30 and more); who leaves by the door fades over half a metre."""
     outside = np.maximum(np.maximum(-position_m, position_m - size_m), 0.0).max(-1)
     share = np.clip(outside / 0.5, 0.0, 1.0)
     return np.asarray(10.0 ** (-35.0 / 20.0 * share * share * (3.0 - 2.0 * share)))
