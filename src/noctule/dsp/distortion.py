@@ -12,8 +12,9 @@ noise, the covariance between the two sides is followed,
     C = E[z+ z-^H] = sum of s·u·v^H,
 
 and only what C holds is believed to be distortion: nobody who moves on one side is ever in it, so motion
-needs no detector that freezes the adaptation. Both sides turn with the tone, so all spectra are turned back by
-as much as it has turned: a second clock turns it slowly, samples that were lost at once. The noise that u+ and v- hear together is
+needs no detector that freezes the adaptation. Both sides turn with the tone (a second clock turns it slowly,
+samples that were lost at once), so all spectra are turned back by as much as it has turned. The noise that u+
+and v- hear together is
 
     [[1 + a, s], [s, 1 + b]]        a·b >= s², from the powers seen there,
 
@@ -102,8 +103,8 @@ class DistortionCanceller:
         and what is left of it without that help; for + and for -; and by how much of the power a tie is
         missed. All zero: no tie.
     scale : (microphones,) from the last frame's spectrum to units of the noise; 0 for who does not hear.
-    tone : (1,) of length 1, by how much the tone has turned since the first frame: spectra times its conjugate
-        are what the bases are of.
+    tone : (1,) of length 1, by how much the tone has turned since the first frame; the bases are those of
+        spectra that are turned back by it.
     """
 
     def __init__(self, *, channels: int, fft_size: int, pairs: int, hop_s: float) -> None:
@@ -146,8 +147,9 @@ class DistortionCanceller:
         seen = min(float(self._frames), self._memory_frames)
         power, taken = _frame(
             spectrum, carrier, scale, sum(live), self._cross, self._auto, self._bases, self._weights,
-            self._left, self._whitening, self._carrier, self.tone, 1.0 / (seen + 1.0), BELIEVED + CHANCE_FRAMES / seen,
-            CERTAIN + CHANCE_FRAMES / seen, self._frames % _TURNS, self.removed, self.fresh, self.tied,
+            self._left, self._whitening, self._carrier, self.tone, 1.0 / (seen + 1.0),
+            BELIEVED + CHANCE_FRAMES / seen, CERTAIN + CHANCE_FRAMES / seen, self._frames % _TURNS,
+            self.removed, self.fresh, self.tied,
         )  # fmt: skip
         self.removed_db = 10.0 * math.log10(max(power, 1e-30) / max(power - taken, 1e-30))
         return self.removed

@@ -181,10 +181,10 @@ class FeatureExtractor:
         combined = self._doppler.on_grid(power, weight)
         log_power_db = self._shape.refer(combined)
         removed = self.distortion.update(spectra.spectrum[i], spectra.carrier[i], noise, quality.live)
-        floor = self._shape.level
+        floor, canceller = self._shape.level, self.distortion
         clean_floor = floor if self._clean_shape.level is None else self._clean_shape.level
         rest, fresh_power_db = _on_grid(
-            combined, removed, self.distortion.tied, floor, clean_floor, self.distortion.fresh, self._doppler.grid
+            combined, removed, canceller.tied, floor, clean_floor, canceller.fresh, self._doppler.grid
         )
         clean_power_db = self._clean_shape.refer(rest)
         if self._frames_seen % 25 == 0:
@@ -239,8 +239,8 @@ class FeatureExtractor:
 def _on_grid(combined, removed, tied, floor, clean_floor, fresh, grid):  # type: ignore[no-untyped-def]
     """What is left on the grid of a power `(bins,)` without what was removed, and in dB what is fresh.
 
-    Where nothing is tied, the floor is that of the power as it is: what is left counts in its terms. Otherwise
-    a skirt that somebody's motion hides from the canceller would stand there like somebody.
+    Where nothing is tied, the floor is that of the power as it is, and what is left counts in its terms.
+    Otherwise a skirt that somebody's motion hides from the canceller would stand there like somebody.
     """
     rest, fresh_db = np.empty_like(combined), np.empty_like(combined)
     for i in range(len(combined)):

@@ -44,7 +44,7 @@ _SAVE_EVERY_S = 300.0
 SELECT_AT_PER_HOUR, SELECT_AT_EVENTS = (2.0, 5.0, 12.0, 30.0), 4.0
 #: Weight of a scene with a pet or a vacuum but nobody in it: they go about as people do, and no bar asks that
 #: they be told apart. Of somebody who is there and still: motion is over when it is over.
-_LENIENT, _STILL = 0.3, 1.0
+_LENIENT, _STILL = 0.1, 1.0
 #: Somebody who has just stopped: so many seconds weigh so much more. Late is a motion that goes on for ever.
 _STOPPED_S, _STOPPED = 1.5, 2.0
 #: Who leaves is rarer than who stops, by far.

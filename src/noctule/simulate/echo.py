@@ -239,7 +239,7 @@ def _between(time_s: FloatArray, slow_s: FloatArray, share: FloatArray) -> Float
 
 
 def _through_walls(position_m: FloatArray, size_m: FloatArray) -> FloatArray:
-    """Walls let 35 dB less through, each way (drywall 30 and more); who leaves by the door fades over half a metre."""
+    """Walls take 35 dB each way (drywall 30 and more); who leaves by the door fades over half a metre."""
     outside = np.maximum(np.maximum(-position_m, position_m - size_m), 0.0).max(-1)
     share = np.clip(outside / 0.5, 0.0, 1.0)
     return np.asarray(10.0 ** (-35.0 / 20.0 * share * share * (3.0 - 2.0 * share)))

@@ -31,7 +31,7 @@ _EVER_S = 1e5
 class Person(MoverPart):
     """Somebody who does one thing after another, and rests after the last.
 
-    Walks may begin or end outside the room, up to 15 m away: a wall takes 35 dB each way from who is behind it.
+    Walks may begin or end outside the room, up to 15 m away: a wall takes 35 dB each way.
     """
 
     label: ClassVar[str] = "person"
