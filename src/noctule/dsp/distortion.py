@@ -58,7 +58,7 @@ BELIEVED, CERTAIN, CHANCE_FRAMES = 0.2, 0.5, 4.0
 #: One pair in so many is decomposed anew each frame.
 _TURNS = 8
 #: Frames overlap, and velocities beside are averaged: about so many looks at a tie are remembered.
-LOOKS = 50.0
+_LOOKS = 50.0
 #: One side hears a distortion by so much louder than the other, as power, and not more.
 _MOST_UNEVEN = 4.0
 _POWER_STEPS = 3
@@ -413,7 +413,7 @@ def _tie(  # type: ignore[no-untyped-def]
     coherence = tied * tied / max((power_u + 1.0) * (power_v + 1.0), 1e-12)
     belief = min(max((coherence - believed) / (certain - believed), 0.0), 1.0)
     # of so few looks a tie is known no better: what moves beside it bends it
-    missed = max(1.0 - coherence, 0.0) / LOOKS
+    missed = max(1.0 - coherence, 0.0) / _LOOKS
     a, b = 0.0, 0.0
     if belief < 1.0 and r == 0 and channels > 1:  # the sides do not tell: the way it comes from may
         a = _alone_along(seen, u, strength, n + _LANES, direct, bases, weights, 0, k)

@@ -152,9 +152,10 @@ class Echo:
         position_m = seen.position_m
         if self._device_motion_m is not None:
             position_m = position_m - self._device_motion_m(time_s)[:, None, :]
+        walls = _through_walls(seen.position_m[::stride], np.array(self._room.size_m))
         return echoes(
             position_m,
-            seen.strength * self._through_walls(time_s, seen.position_m, stride),
+            seen.strength * _between(time_s, time_s[::stride], walls),
             1.0 + self._air.lateness(time_s),
             self._lit(time_s, seen.position_m, stride),
             time_s[0],
@@ -176,11 +177,6 @@ class Echo:
         wavelength_m = 1.0 / self._medium.wavenumber
         share = lit_share(position_m, self._viewpoint_m, obstacles, wavelength_m)
         return _between(time_s, slow_s, share)
-
-    def _through_walls(self, time_s: FloatArray, position_m: FloatArray, stride: int) -> FloatArray:
-        """Amplitude that walls leave of the way there and back, whichever way that is, (times, points)."""
-        share = _through_walls(position_m[::stride], np.array(self._room.size_m))
-        return _between(time_s, time_s[::stride], share**2)
 
     def _obstacles(self, time_s: FloatArray) -> Obstacles:
         boxes = self._room.furniture
@@ -239,7 +235,11 @@ def _between(time_s: FloatArray, slow_s: FloatArray, share: FloatArray) -> Float
 
 
 def _through_walls(position_m: FloatArray, size_m: FloatArray) -> FloatArray:
-    """Walls take 35 dB each way (drywall 30 and more); who leaves by the door fades over half a metre."""
+    """Amplitude that walls leave of the way there and back, whichever way that is, (times, points).
+
+    They take 35 dB each way (drywall 30 and more); who leaves by the door fades over half a metre.
+    """
     outside = np.maximum(np.maximum(-position_m, position_m - size_m), 0.0).max(-1)
     share = np.clip(outside / 0.5, 0.0, 1.0)
-    return np.asarray(10.0 ** (-35.0 / 20.0 * share * share * (3.0 - 2.0 * share)))
+    one_way = 10.0 ** (-35.0 / 20.0 * share * share * (3.0 - 2.0 * share))
+    return np.asarray(one_way**2)
