@@ -123,9 +123,10 @@ class PaperSensor:
         self._sink = sink
         said_s = -1.0
         while True:
-            if said_s == self.time_s or said_s < 0.0:
-                self.say(record(0.0, fault="muted", reason="muted") if self._muted else self._last)
-            said_s = self.time_s
+            with self._turn:  # or it says again what is no longer the last
+                if said_s == self.time_s or said_s < 0.0:
+                    self.say(record(0.0, fault="muted", reason="muted") if self._muted else self._last)
+                said_s = self.time_s
             if self._stop.wait(0.5):
                 return
 
