@@ -7,6 +7,7 @@ import pytest
 
 from noctule.simulate.movers.draught import DRAUGHT, Blind, Curtain, Door, Draught, Lamp, Plant
 from noctule.simulate.parts import FloatArray, Space
+from noctule.simulate.smooth import Wander
 
 SPACE = Space((4.0, 3.5, 2.5), (0.4, 1.7, 1.0))
 VIEW = np.array(SPACE.device_m)
@@ -118,6 +119,25 @@ def test_curtain_hangs_from_its_rail_and_shines_where_it_looks() -> None:
     assert swing[0] < 0.2 * swing[3]
     edge = mover.scatterers(np.arange(0.0, 100.0, 0.05), np.array([2.0, 5.0, 1.0]))
     assert np.square(seen.strength).sum() > 6.0 * np.square(edge.strength).sum()
+
+
+def test_some_cloth_swings_as_one_and_over_other_cloth_waves_run() -> None:
+    alike = []
+    for seed in range(60):
+        curtain = Curtain(position_m=(2.0, 1.0, 1.0), heading_deg=180.0, swing_m=0.1, strength=1.0)
+        edge = _track(curtain, seed, 60.0)[:, -4:-1, 0]  # laundry may hang by a corner
+        alike.append(np.corrcoef(np.diff(edge, axis=0).T).min())
+    assert 0.1 < np.mean(np.array(alike) > 0.95) < 0.6
+    assert np.mean(np.array(alike) < 0.5) > 0.1
+
+
+def test_what_is_a_quarter_later_runs_with_the_first() -> None:
+    wave = Wander(np.random.default_rng(1), 0.9, 1.1)
+    time_s = np.arange(0.0, 200.0, 0.01)
+    now, later = wave(time_s), wave.quarter_later()(time_s)
+    assert abs(np.mean(now * later)) < 0.05
+    np.testing.assert_allclose(later[25:], now[:-25], atol=0.6)
+    assert np.sqrt(np.mean(later**2)) == pytest.approx(1.0, abs=0.1)
 
 
 def test_lamp_swings_at_the_pendulums_rate() -> None:

@@ -50,7 +50,7 @@ from noctule.simulate.walking import Stand, Turn, Walk
 Purpose = Literal["test", "validation"]
 
 #: Rises with every change of what is asked: runs of two versions are not put together.
-VERSION = 6
+VERSION = 7
 Point = tuple[float, float]
 
 #: Seeds from here on belong to measurement; scenes that train have seeds of 48 bits. Others with each version

@@ -58,13 +58,19 @@ SPLIT_RULE = (
 #: a beam that fills the room (piston of ka at most), so loud a tone, quiet microphones. Others are anything.
 TUNED, WIDE_BEAM_KA, TUNED_DB_SPL = 0.8, 2.5, (70.0, 95.0)
 TUNED_SNR_DBA, TUNED_RISE_DB = (61.0, 73.0), (2.0, 9.0)
+#: Of these, so many are as good as such things come, in air that hardly stirs: they send nearly as loudly all
+#: about them, and whatever moves, people or cloth, stands 30 to 70 dB over the floor. The air of what moves
+#: counts for a share of what it otherwise does, from and to as powers of ten.
+FINE, FINE_BEAM_KA, FINE_REAR_DB, FINE_SKIRT_DB = 0.4, 0.8, (-10.0, -1.0), (-60.0, -45.0)
+FINE_DB_SPL, FINE_SNR_DBA, FINE_RISE_DB = (80.0, 100.0), (66.0, 74.0), (0.0, 3.0)
+FINE_AIR_MPS, FINE_AIR_SHARE = (-5.0, -4.0), (-2.0, -0.5)
 #: Tones this near to the carrier lie within the sensor's band, and mostly on its velocity grid.
 NEAR_HZ = 1500.0
 #: Of curtains and lamps that move without pause, so many in a storm: mostly to 1 m/s, some to 2.5. [A]
 STORMS = 0.35
 #: Of curtains that move without pause, so many hang right beside the device, as at a window: their echo is as
 #: strong as that of a hand. Metres from the device, decibels at 1 m. [A]
-BESIDE, BESIDE_M, BESIDE_DB = 0.25, (0.4, 1.5), (-25.0, -8.0)
+BESIDE, BESIDE_M, BESIDE_DB = 0.25, (0.4, 1.5), (-22.0, -5.0)
 #: Of repellers, so many sweep narrowly about our carrier, as slowly as somebody who goes to and fro. [A]
 SWEEPS_HERE = 0.4
 #: Nobody puts a device into a cupboard: furniture keeps so far away from it.
@@ -157,8 +163,9 @@ def _draw(rng: np.random.Generator, seed: int, stratum: Stratum, takes: tuple[Ta
     unit = Unit.draw(rng, device.microphones).model_copy(update={"seed": seed})
     tuned = rng.random() < TUNED
     carrier_hz = _carrier(rng, unit, (lowest_hz, highest_hz), 4 if tuned else 1)
+    metres_per_rad = room.speed_of_sound_mps / (2.0 * np.pi * carrier_hz)
     if tuned:
-        device, unit = _tuned(rng, device, unit, room.speed_of_sound_mps / (2.0 * np.pi * carrier_hz))
+        device, unit = _tuned(rng, device, unit, metres_per_rad)
     duration_s = round(rng.uniform(*stratum.duration_s), 1)
     stage = Stage(
         rng=rng,
@@ -171,7 +178,7 @@ def _draw(rng: np.random.Generator, seed: int, stratum: Stratum, takes: tuple[Ta
         takes=takes,
     )
     parts: Parts = {"unit": stage.unit, "electronics": stage.electronics} | stratum.fill(stage)
-    return Scene(
+    scene = Scene(
         duration_s=duration_s,
         seed=seed,
         carrier_hz=stage.carrier_hz,
@@ -181,15 +188,36 @@ def _draw(rng: np.random.Generator, seed: int, stratum: Stratum, takes: tuple[Ta
         loudspeaker=Loudspeaker.draw(rng),
         **parts,
     )
+    return _fine(scene, rng, metres_per_rad) if tuned and rng.random() < FINE else scene
 
 
 def _tuned(
     rng: np.random.Generator, device: Device, unit: Unit, metres_per_rad: float
 ) -> tuple[Device, Unit]:
-    widest_m = max(WIDE_BEAM_KA * metres_per_rad, 0.002)
-    loud = {"tone_db_spl": rng.uniform(*TUNED_DB_SPL), "cone_radius_m": min(device.cone_radius_m, widest_m)}
+    cone_m = min(device.cone_radius_m, max(WIDE_BEAM_KA * metres_per_rad, 0.002))
+    loud = {"tone_db_spl": rng.uniform(*TUNED_DB_SPL), "cone_radius_m": cone_m}
     quiet = {"snr_dba": rng.uniform(*TUNED_SNR_DBA), "noise_rise_db": rng.uniform(*TUNED_RISE_DB)}
     return device.model_copy(update=loud), unit.model_copy(update=quiet)
+
+
+def _fine(scene: Scene, rng: np.random.Generator, metres_per_rad: float) -> Scene:
+    cone_m = min(scene.device.cone_radius_m, max(FINE_BEAM_KA * metres_per_rad, 0.002))
+    loud = {"tone_db_spl": rng.uniform(*FINE_DB_SPL), "cone_radius_m": cone_m}
+    quiet = {"snr_dba": rng.uniform(*FINE_SNR_DBA), "noise_rise_db": rng.uniform(*FINE_RISE_DB)}
+    still = {"airflow_mps": 10.0 ** rng.uniform(*FINE_AIR_MPS)}
+    share = 10.0 ** rng.uniform(*FINE_AIR_SHARE)
+    names = ("air_mps", "draught_mps", "fluctuation_mps")
+    return scene.model_copy(
+        update={
+            "device": scene.device.model_copy(update=loud | {"rear_db": rng.uniform(*FINE_REAR_DB)}),
+            "unit": scene.unit.model_copy(update=quiet | {"skirt_db": rng.uniform(*FINE_SKIRT_DB)}),
+            "room": scene.room.model_copy(update=still),
+            "mover": tuple(
+                part.model_copy(update={n: share * getattr(part, n) for n in names if hasattr(part, n)})
+                for part in scene.mover
+            ),
+        }
+    )
 
 
 def _not_around(place_m: tuple[float, float, float], room: Room) -> tuple[Furniture, ...]:

@@ -120,7 +120,7 @@ class Room(Part):
             temperature_c=rng.uniform(15.0, 30.0),
             humidity_percent=rng.uniform(20.0, 70.0),
             air_absorption_factor=rng.uniform(0.75, 1.25),
-            airflow_mps=10.0 ** rng.uniform(-3.6, -2.7),
+            airflow_mps=10.0 ** rng.uniform(-4.3, -2.7),
             furniture=_draw_furniture(rng, size),
         )
 

@@ -17,8 +17,8 @@ from noctule.simulate.smooth import Wander, minimum_jerk, step
 
 #: Hz of gusts, and how long things take to come to rest.
 _GUST_HZ, _SETTLE_S = (0.03, 0.25), 2.0
-#: Waves that run over a cloth at once, each its own way.
-_WAVES = 4
+#: Of waves that run over a cloth at once, each its own way.
+_MOST_WAVES = 4
 #: Metres of swing times strength of the draught that keep what is drawn below 0.3 m/s.
 _SLOW_M = 0.045
 
@@ -33,9 +33,15 @@ class Draught(MoverPart):
     heading_deg: float = Field(0.0, ge=-720.0, le=720.0, description="where its face looks")
     strength: float = Field(0.5, ge=0.0, le=1.0, description="of the draught, 1: as much as a window lets in")
     target_strength_db: float = Field(-25.0, ge=-60.0, le=0.0, description="of the whole thing at 1 m")
+    air_mps: float = Field(
+        0.012,
+        ge=0.0,
+        le=0.1,
+        description="how much the speed of sound fluctuates on its ways at strength 1; 0: only here it blows",
+    )
 
     def airflow_mps(self) -> float:
-        return 0.012 * self.strength
+        return self.air_mps * self.strength
 
     def gusts(self, time_s: FloatArray, gust: Wander) -> FloatArray:
         """0 to about 1: how hard the wind blows; nothing before `from_s` and after `to_s`."""
@@ -118,24 +124,33 @@ class Curtain(Draught):
         rest[:, 2] += (0.5 - row) * self.height_m
         # the whole swings as a pendulum, and waves of all lengths run over it
         pendulum_hz = math.sqrt(9.81 / (0.67 * self.height_m)) / (2.0 * math.pi)  # of a hanging sheet
-        low = row ** rng.uniform(1.0, 2.0)
-        # some hang nearly flat and swing as one, as evenly as a pendulum; others are all folds and flutter
-        folds, even = rng.uniform(0.0, 1.0), rng.random() < 0.4
-        across_turns = folds * rng.uniform(0.5, 2.5, _WAVES)
-        down_turns = folds * rng.uniform(-0.8, 0.8, _WAVES)
-        start = rng.uniform(0.0, 1.0, _WAVES)
+        free = row
+        if rng.random() < 0.2:  # a flag, or laundry: one of its sides is held too
+            free = row * (0.5 + column if rng.random() < 0.5 else 0.5 - column)
+        free = free ** rng.uniform(0.7, 2.0)
+        # some hang flat and swing as one, some as evenly as a pendulum; others are all folds and flutter
+        folds = 0.0 if rng.random() < 0.3 else rng.uniform(0.0, 1.0)
+        even = rng.random() < 0.5
+        count = int(rng.integers(1, _MOST_WAVES + 1))
+        across_turns = (0.15 + 0.85 * folds) * rng.uniform(-2.5, 2.5, count)
+        down_turns = (0.15 + 0.85 * folds) * rng.uniform(-0.8, 0.8, count)
+        start = rng.uniform(0.0, 1.0, count)
         turns = np.multiply.outer(across_turns, column) + np.multiply.outer(down_turns, row) + start[:, None]
-        shapes = [low, *(low * np.sin(2.0 * np.pi * turns))]
+        shapes = [free, *(free * np.sin(2.0 * np.pi * turns)), *(free * np.cos(2.0 * np.pi * turns))]
         # quicker waves are smaller ones
-        flutter = min(1.0, 0.9 / self.flutter_hz)
-        sizes = np.array([0.6, *[0.35 / math.sqrt(_WAVES) * flutter] * _WAVES]) * self.swing_m
+        flutter, as_one = min(1.0, 0.9 / self.flutter_hz), rng.uniform(0.35, 0.8)
+        # each stands, or runs along: then the other part of it comes a quarter of a turn later, as strong
+        runs = rng.random(count) < 0.6
+        wave_m = (1.0 - as_one) / math.sqrt(count) * flutter
+        sizes = np.array([as_one, *[wave_m] * count, *(wave_m * runs)]) * self.swing_m
         directions = np.stack(
             [np.multiply.outer(size * shape, normal) for size, shape in zip(sizes, shapes, strict=True)]
         )
-        bands = [(0.6 * pendulum_hz, 1.3 * pendulum_hz), *[(0.3, self.flutter_hz)] * _WAVES]
+        bands = [(0.6 * pendulum_hz, 1.3 * pendulum_hz), *[(0.3, self.flutter_hz)] * count]
         if even:
             bands = [(0.97 * hz, 1.03 * hz) for hz in (rng.uniform(*band) for band in bands)]
         waves = [Wander(rng, *band) for band in bands]
+        waves += [one.quarter_later() for one in waves[1:]]
         highest_hz = 1.03 * max(1.3 * pendulum_hz, self.flutter_hz)
         return _Swaying(self, rng, rest, directions, waves, normal, highest_hz, folds)
 
@@ -153,11 +168,12 @@ class Curtain(Draught):
             position_m=(*place, height_m / 2 + rng.uniform(0.02, 0.1)),
             heading_deg=heading,
             strength=strength,
-            target_strength_db=rng.uniform(-32.0, -12.0),  # cloth keeps 0.6-0.9
+            # 0.15 to 6 m2 that keep 0.6-0.9 and scatter the rest all about: A·(1 - a)/pi. [D]
+            target_strength_db=rng.uniform(-28.0, -5.0),
             width_m=width_m,
             height_m=height_m,
             swing_m=rng.uniform(0.01, min(0.1, _SLOW_M / strength)),
-            **_times(rng),
+            **_drawn(rng),
         )
 
 
@@ -190,10 +206,10 @@ class Blind(Draught):
             position_m=(*place, space.size_m[2] - 0.2 - height_m / 2),
             heading_deg=heading,
             strength=rng.uniform(0.1, 1.0),
-            target_strength_db=rng.uniform(-30.0, -12.0),
+            target_strength_db=rng.uniform(-30.0, -8.0),
             height_m=height_m,
             swing_m=rng.uniform(0.002, 0.012),
-            **_times(rng),
+            **_drawn(rng),
         )
 
 
@@ -234,7 +250,7 @@ class Plant(Draught):
             strength=rng.uniform(0.1, 1.0),
             target_strength_db=rng.uniform(-38.0, -20.0),
             size_m=size_m,
-            **_times(rng),
+            **_drawn(rng),
         )
 
 
@@ -269,7 +285,7 @@ class Lamp(Draught):
             target_strength_db=rng.uniform(-30.0, -18.0),
             cord_m=cord_m,
             swing_m=rng.uniform(0.005, min(0.05, _SLOW_M * math.sqrt(cord_m) / strength)),
-            **_times(rng),
+            **_drawn(rng),
         )
 
 
@@ -299,7 +315,7 @@ class Door(Draught):
             open_deg=rng.uniform(10.0, 80.0),
             swing_deg=rng.uniform(1.0, 10.0),
             slam_s=rng.uniform(5.0, 40.0) if rng.random() < 0.3 else None,
-            **_times(rng),
+            **_drawn(rng),
         )
 
 
@@ -362,10 +378,11 @@ def _at_wall(
     return (float(place[0]), float(place[1])), (0.0, 180.0, 90.0, -90.0)[wall]
 
 
-def _times(rng: np.random.Generator) -> dict[str, float | None]:
-    """Mostly all the time."""
+def _drawn(rng: np.random.Generator) -> dict[str, float | None]:
+    """Mostly all the time; by an open window the air is full of it, over a radiator there is none."""
     state = rng.random()
     return {
+        "air_mps": 10.0 ** rng.uniform(-4.0, -1.8),
         "from_s": rng.uniform(2.0, 30.0) if state < 0.2 else 0.0,
         "to_s": rng.uniform(32.0, 50.0) if 0.1 < state < 0.3 else None,
     }
