@@ -146,7 +146,7 @@ m/s, and it is 20 dB stronger against the carrier: two horns that point the same
 other, the simulated puck's microphone hears its loudspeaker as in free air.
 """.strip()
 _STILL = """
-The measured skirt is what units are drawn around (-45 to +2 dB), so this shows that it comes out as it
+The measured skirt is what units are drawn around (-60 to +2 dB), so this shows that it comes out as it
 was put in. The first band differs: the recording's slow drift is not simulated.
 """.strip()
 
