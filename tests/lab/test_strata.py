@@ -14,7 +14,6 @@ from noctule.lab.strata import STRATA, draw, pick, split_of
 from noctule.simulate.ambient import SOUNDS
 from noctule.simulate.ambient.tones import PestRepeller
 from noctule.simulate.movers import MOVERS
-from noctule.simulate.movers.draught import Curtain
 from noctule.simulate.movers.shakes import Bump
 from noctule.simulate.scenes import Scene
 
@@ -59,16 +58,6 @@ def test_every_mover_moves_without_pause() -> None:
         for part in scene.mover:
             if not isinstance(part, Bump):
                 assert (part.from_s, part.to_s) == (0.0, None)
-
-
-def test_some_curtains_hang_beside_the_device() -> None:
-    away_m = [
-        np.hypot(*np.subtract(part.position_m[:2], scene.device.position_m[:2]))
-        for scene in drawn("storms", 120)
-        for part in scene.mover
-        if isinstance(part, Curtain)
-    ]
-    assert 0.15 < np.mean(np.array(away_m) < 1.5) < 0.6
 
 
 def test_some_devices_are_fine_and_the_air_about_them_hardly_stirs() -> None:

@@ -68,9 +68,6 @@ FINE_AIR_MPS, FINE_AIR_SHARE = (-5.0, -4.0), (-2.0, -0.5)
 NEAR_HZ = 1500.0
 #: Of curtains and lamps that move without pause, so many in a storm: mostly to 1 m/s, some to 2.5. [A]
 STORMS = 0.35
-#: Of curtains that move without pause, so many hang right beside the device, as at a window: their echo is as
-#: strong as that of a hand. Metres from the device, decibels at 1 m. [A]
-BESIDE, BESIDE_M, BESIDE_DB = 0.25, (0.4, 1.5), (-22.0, -5.0)
 #: Of repellers, so many sweep narrowly about our carrier, as slowly as somebody who goes to and fro. [A]
 SWEEPS_HERE = 0.4
 #: Nobody puts a device into a cupboard: furniture keeps so far away from it.
@@ -265,8 +262,6 @@ def without_pause(stage: Stage, part: AnyPart) -> AnyPart:
             update |= _blown(stage, part)
         if isinstance(part, Curtain) and stage.chance(0.5):
             update["flutter_hz"] = rng.uniform(0.9, 3.0)
-        if isinstance(part, Curtain) and stage.chance(BESIDE):
-            update |= _beside(stage, part)
     elif isinstance(part, Fan) and stage.chance(0.2):  # somebody turns its knob
         at_s = rng.uniform(0.2, 0.8) * stage.duration_s
         update["speed_steps"] = ((at_s, part.rpm * rng.uniform(0.6, 1.4)),)
@@ -277,20 +272,6 @@ def _blown(stage: Stage, part: Curtain | Lamp) -> Parts:
     """What a storm makes of it."""
     most_m = 0.3 if isinstance(part, Curtain) else min(0.3, 0.4 * part.cord_m)
     return {"strength": 1.0, "swing_m": stage.rng.uniform(0.3, 1.0) * most_m}
-
-
-def _beside(stage: Stage, part: Curtain) -> Parts:
-    """Where a curtain hangs that is next to the device, and how much it sends back."""
-    rng, space = stage.rng, stage.space
-    way, turn = rng.uniform(*BESIDE_M), rng.uniform(-np.pi, np.pi)
-    place = np.array(space.device_m[:2]) + way * np.array([np.cos(turn), np.sin(turn)])
-    margin_m = 0.1 + 0.5 * part.width_m
-    x, y = np.clip(place, margin_m, np.maximum(np.array(space.size_m[:2]) - margin_m, margin_m))
-    return {
-        "position_m": (float(x), float(y), part.position_m[2]),
-        "heading_deg": rng.uniform(-180.0, 180.0),
-        "target_strength_db": rng.uniform(*BESIDE_DB),
-    }
 
 
 def _now_and_then(stage: Stage, low_s: float, high_s: float) -> tuple[float, ...]:
