@@ -92,7 +92,7 @@ def test_results_are_merged_compared_and_written(tmp_path: Path, capsys: pytest.
 
 
 def test_cpu_is_that_of_a_process_and_its_children() -> None:
-    busy = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass\n"
+    busy = "import time; end = time.process_time() + 0.7\nwhile time.process_time() < end: pass\n"
     child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {busy + 'time.sleep(60)'!r}])\n"
     with subprocess.Popen([sys.executable, "-c", child + "import time; time.sleep(60)"]) as process:
         try:

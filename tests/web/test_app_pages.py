@@ -112,13 +112,20 @@ def test_mute_is_one_tap_on_every_page(home: Served, shown: Page) -> None:
     assert home.house.muted is False
 
 
-def test_dark_is_remembered(home: Served, shown: Page) -> None:
+def test_dark_is_remembered_and_stays_while_the_page_changes(home: Served, shown: Page) -> None:
     open_page(shown, home.url + "/status")
     expect(shown.locator("body")).not_to_have_class(re.compile("body--dark"))
     by(shown, "dark").click()
     expect(shown.locator("body")).to_have_class(re.compile("body--dark"))
+    home.house.say(moving(0.0))
+    expect(by(shown, "state")).to_contain_text("Somebody is here")
+    shown.wait_for_timeout(300)
+    expect(shown.locator("body")).to_have_class(re.compile("body--dark"))
+    home.house.say(record(0.0))
     open_page(shown, home.url + "/settings")
     expect(shown.locator("body")).to_have_class(re.compile("body--dark"))
+    by(shown, "dark").click()
+    expect(shown.locator("body")).not_to_have_class(re.compile("body--dark"))
 
 
 # -- Health

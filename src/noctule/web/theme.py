@@ -30,6 +30,7 @@ _TOGGLE_DARK = f"""
     Quasar.Dark.set(dark);
     const path = window.path_prefix || '/';
     document.cookie = `{DARK_COOKIE}=${{dark ? 1 : 0}};path=${{path}};max-age=31536000;samesite=strict`;
+    emit(dark);
 """
 
 
@@ -47,16 +48,16 @@ def frame(service: Service, title: str) -> Iterator[None]:
         '<meta name="theme-color" content="#191c42">'
     )
     choice = ui.context.client.request.cookies.get(DARK_COOKIE)
-    ui.dark_mode({"1": True, "0": False}.get(choice or ""))
+    dark = ui.dark_mode({"1": True, "0": False}.get(choice or ""))
     ui.page_title(f"{title} · noctule")
-    _header(service)
+    _header(service, dark)
     _navigation(service, title)
     with ui.element("div").classes("n-content"), ui.element("main").classes("n-page"):
         ui.html(title, sanitize=False, tag="h1").classes("n-title")
         yield
 
 
-def _header(service: Service) -> None:
+def _header(service: Service, dark: ui.dark_mode) -> None:
     with ui.element("header").classes("n-header"):
         with ui.element("a").props(f'href="{url("/")}" aria-label="noctule, now"').classes("n-home"):
             ui.element("img").props(f'src="{url("/static/logo.svg")}" alt=""')
@@ -77,7 +78,12 @@ def _header(service: Service) -> None:
         mute = ui.button(color=None, on_click=turn).props('flat round data-testid="mute"')
         ui.button(icon="contrast", color=None).props(
             'flat round aria-label="light or dark" data-testid="dark"'
-        ).on("click", js_handler=f"() => {{ {_TOGGLE_DARK} }}")
+        ).on(
+            "click",
+            # the element says its value again whenever anything on the page changes
+            lambda event: dark.set_value(event.args),
+            js_handler=f"() => {{ {_TOGGLE_DARK} }}",
+        )
     shown: list[Answer] = []
 
     def show() -> None:
