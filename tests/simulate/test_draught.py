@@ -122,13 +122,17 @@ def test_curtain_hangs_from_its_rail_and_shines_where_it_looks() -> None:
 
 
 def test_some_cloth_swings_as_one_and_over_other_cloth_waves_run() -> None:
-    alike = []
+    alike, runs = [], []
     for seed in range(60):
         curtain = Curtain(position_m=(2.0, 1.0, 1.0), heading_deg=180.0, swing_m=0.1, strength=1.0)
         edge = _track(curtain, seed, 60.0)[:, -4:-1, 0]  # laundry may hang by a corner
         alike.append(np.corrcoef(np.diff(edge, axis=0).T).min())
+        # what runs along reaches one place after the other: their cross spectrum is not real
+        left, _, right = np.fft.rfft((edge - edge.mean(0)) * np.hanning(len(edge))[:, None], axis=0).T
+        runs.append(abs((left.conj() * right).sum().imag) / np.abs(left * right).sum())
     assert 0.1 < np.mean(np.array(alike) > 0.95) < 0.6
     assert np.mean(np.array(alike) < 0.5) > 0.1
+    assert np.mean(np.array(runs) > 0.2) > 0.1
 
 
 def test_what_is_a_quarter_later_runs_with_the_first() -> None:

@@ -59,11 +59,11 @@ SPLIT_RULE = (
 TUNED, WIDE_BEAM_KA, TUNED_DB_SPL = 0.8, 2.5, (70.0, 95.0)
 TUNED_SNR_DBA, TUNED_RISE_DB = (61.0, 73.0), (2.0, 9.0)
 #: Of these, so many are as good as such things come, in air that hardly stirs: they send nearly as loudly all
-#: about them, and whatever moves, people or cloth, stands 30 to 70 dB over the floor. The air of what moves
-#: counts for a share of what it otherwise does, from and to as powers of ten.
+#: about them, and whatever moves, people or cloth, stands 30 to 70 dB over the floor. The draught of fans and
+#: of wind counts for a share of what it otherwise does. [A]
 FINE, FINE_BEAM_KA, FINE_REAR_DB, FINE_SKIRT_DB = 0.4, 0.8, (-10.0, -1.0), (-60.0, -45.0)
 FINE_DB_SPL, FINE_SNR_DBA, FINE_RISE_DB = (80.0, 100.0), (66.0, 74.0), (0.0, 3.0)
-FINE_AIR_MPS, FINE_AIR_SHARE = (-5.0, -4.0), (-2.0, -0.5)
+FINE_AIRFLOW_MPS, FINE_DRAUGHT_SHARE = (1e-5, 1e-4), (0.01, 10.0**-0.5)
 #: Tones this near to the carrier lie within the sensor's band, and mostly on its velocity grid.
 NEAR_HZ = 1500.0
 #: Of curtains and lamps that move without pause, so many in a storm: mostly to 1 m/s, some to 2.5. [A]
@@ -191,30 +191,46 @@ def _draw(rng: np.random.Generator, seed: int, stratum: Stratum, takes: tuple[Ta
 def _tuned(
     rng: np.random.Generator, device: Device, unit: Unit, metres_per_rad: float
 ) -> tuple[Device, Unit]:
-    cone_m = min(device.cone_radius_m, max(WIDE_BEAM_KA * metres_per_rad, 0.002))
-    loud = {"tone_db_spl": rng.uniform(*TUNED_DB_SPL), "cone_radius_m": cone_m}
-    quiet = {"snr_dba": rng.uniform(*TUNED_SNR_DBA), "noise_rise_db": rng.uniform(*TUNED_RISE_DB)}
-    return device.model_copy(update=loud), unit.model_copy(update=quiet)
+    return _equipped(
+        rng, device, unit, WIDE_BEAM_KA * metres_per_rad, TUNED_DB_SPL, TUNED_SNR_DBA, TUNED_RISE_DB
+    )
 
 
 def _fine(scene: Scene, rng: np.random.Generator, metres_per_rad: float) -> Scene:
-    cone_m = min(scene.device.cone_radius_m, max(FINE_BEAM_KA * metres_per_rad, 0.002))
-    loud = {"tone_db_spl": rng.uniform(*FINE_DB_SPL), "cone_radius_m": cone_m}
-    quiet = {"snr_dba": rng.uniform(*FINE_SNR_DBA), "noise_rise_db": rng.uniform(*FINE_RISE_DB)}
-    still = {"airflow_mps": 10.0 ** rng.uniform(*FINE_AIR_MPS)}
-    share = 10.0 ** rng.uniform(*FINE_AIR_SHARE)
-    names = ("air_mps", "draught_mps", "fluctuation_mps")
+    cone_m = FINE_BEAM_KA * metres_per_rad
+    device, unit = _equipped(rng, scene.device, scene.unit, cone_m, FINE_DB_SPL, FINE_SNR_DBA, FINE_RISE_DB)
+    still = {"airflow_mps": log_uniform(rng, FINE_AIRFLOW_MPS)}
+    share = log_uniform(rng, FINE_DRAUGHT_SHARE)
+    draughts = ("draught_mps", "fluctuation_mps")
     return scene.model_copy(
         update={
-            "device": scene.device.model_copy(update=loud | {"rear_db": rng.uniform(*FINE_REAR_DB)}),
-            "unit": scene.unit.model_copy(update=quiet | {"skirt_db": rng.uniform(*FINE_SKIRT_DB)}),
+            "device": device.model_copy(update={"rear_db": rng.uniform(*FINE_REAR_DB)}),
+            "unit": unit.model_copy(update={"skirt_db": rng.uniform(*FINE_SKIRT_DB)}),
             "room": scene.room.model_copy(update=still),
             "mover": tuple(
-                part.model_copy(update={n: share * getattr(part, n) for n in names if hasattr(part, n)})
+                part.model_copy(
+                    update={one: share * getattr(part, one) for one in draughts if hasattr(part, one)}
+                )
                 for part in scene.mover
             ),
         }
     )
+
+
+def _equipped(
+    rng: np.random.Generator,
+    device: Device,
+    unit: Unit,
+    widest_m: float,
+    db_spl: Range,
+    snr_dba: Range,
+    rise_db: Range,
+) -> tuple[Device, Unit]:
+    """A cone no wider than that, or the narrowest that there is; so loud a tone, so quiet microphones."""
+    cone_m = min(device.cone_radius_m, max(widest_m, 0.002))
+    loud = {"tone_db_spl": rng.uniform(*db_spl), "cone_radius_m": cone_m}
+    quiet = {"snr_dba": rng.uniform(*snr_dba), "noise_rise_db": rng.uniform(*rise_db)}
+    return device.model_copy(update=loud), unit.model_copy(update=quiet)
 
 
 def _not_around(place_m: tuple[float, float, float], room: Room) -> tuple[Furniture, ...]:

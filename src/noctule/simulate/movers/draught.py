@@ -33,15 +33,12 @@ class Draught(MoverPart):
     heading_deg: float = Field(0.0, ge=-720.0, le=720.0, description="where its face looks")
     strength: float = Field(0.5, ge=0.0, le=1.0, description="of the draught, 1: as much as a window lets in")
     target_strength_db: float = Field(-25.0, ge=-60.0, le=0.0, description="of the whole thing at 1 m")
-    air_mps: float = Field(
-        0.012,
-        ge=0.0,
-        le=0.1,
-        description="how much the speed of sound fluctuates on its ways at strength 1; 0: only here it blows",
+    draught_mps: float = Field(
+        0.012, ge=0.0, le=0.1, description="fluctuation of the speed of sound at strength 1, rms"
     )
 
     def airflow_mps(self) -> float:
-        return self.air_mps * self.strength
+        return self.draught_mps * self.strength
 
     def gusts(self, time_s: FloatArray, gust: Wander) -> FloatArray:
         """0 to about 1: how hard the wind blows; nothing before `from_s` and after `to_s`."""
@@ -131,18 +128,19 @@ class Curtain(Draught):
         # some hang flat and swing as one, some as evenly as a pendulum; others are all folds and flutter
         folds = 0.0 if rng.random() < 0.3 else rng.uniform(0.0, 1.0)
         even = rng.random() < 0.5
-        count = int(rng.integers(1, _MOST_WAVES + 1))
-        across_turns = (0.15 + 0.85 * folds) * rng.uniform(-2.5, 2.5, count)
-        down_turns = (0.15 + 0.85 * folds) * rng.uniform(-0.8, 0.8, count)
+        count, crumpled = int(rng.integers(1, _MOST_WAVES + 1)), 0.15 + 0.85 * folds
+        across_turns = crumpled * rng.uniform(-2.5, 2.5, count)
+        down_turns = crumpled * rng.uniform(-0.8, 0.8, count)
         start = rng.uniform(0.0, 1.0, count)
         turns = np.multiply.outer(across_turns, column) + np.multiply.outer(down_turns, row) + start[:, None]
-        shapes = [free, *(free * np.sin(2.0 * np.pi * turns)), *(free * np.cos(2.0 * np.pi * turns))]
-        # quicker waves are smaller ones
-        flutter, as_one = min(1.0, 0.9 / self.flutter_hz), rng.uniform(0.35, 0.8)
+        as_one = rng.uniform(0.35, 0.8)
         # each stands, or runs along: then the other part of it comes a quarter of a turn later, as strong
         runs = rng.random(count) < 0.6
-        wave_m = (1.0 - as_one) / math.sqrt(count) * flutter
-        sizes = np.array([as_one, *[wave_m] * count, *(wave_m * runs)]) * self.swing_m
+        standing, later = np.sin(2.0 * np.pi * turns), np.cos(2.0 * np.pi * turns[runs])
+        shapes = [free, *(free * standing), *(free * later)]
+        # quicker waves are smaller ones
+        wave_m = (1.0 - as_one) / math.sqrt(count) * min(1.0, 0.9 / self.flutter_hz)
+        sizes = np.array([as_one, *[wave_m] * (len(shapes) - 1)]) * self.swing_m
         directions = np.stack(
             [np.multiply.outer(size * shape, normal) for size, shape in zip(sizes, shapes, strict=True)]
         )
@@ -150,7 +148,7 @@ class Curtain(Draught):
         if even:
             bands = [(0.97 * hz, 1.03 * hz) for hz in (rng.uniform(*band) for band in bands)]
         waves = [Wander(rng, *band) for band in bands]
-        waves += [one.quarter_later() for one in waves[1:]]
+        waves += [one.quarter_later() for one, run in zip(waves[1:], runs, strict=True) if run]
         highest_hz = 1.03 * max(1.3 * pendulum_hz, self.flutter_hz)
         return _Swaying(self, rng, rest, directions, waves, normal, highest_hz, folds)
 
@@ -173,7 +171,7 @@ class Curtain(Draught):
             width_m=width_m,
             height_m=height_m,
             swing_m=rng.uniform(0.01, min(0.1, _SLOW_M / strength)),
-            **_drawn(rng),
+            **_common(rng),
         )
 
 
@@ -209,7 +207,7 @@ class Blind(Draught):
             target_strength_db=rng.uniform(-30.0, -8.0),
             height_m=height_m,
             swing_m=rng.uniform(0.002, 0.012),
-            **_drawn(rng),
+            **_common(rng),
         )
 
 
@@ -250,7 +248,7 @@ class Plant(Draught):
             strength=rng.uniform(0.1, 1.0),
             target_strength_db=rng.uniform(-38.0, -20.0),
             size_m=size_m,
-            **_drawn(rng),
+            **_common(rng),
         )
 
 
@@ -285,7 +283,7 @@ class Lamp(Draught):
             target_strength_db=rng.uniform(-30.0, -18.0),
             cord_m=cord_m,
             swing_m=rng.uniform(0.005, min(0.05, _SLOW_M * math.sqrt(cord_m) / strength)),
-            **_drawn(rng),
+            **_common(rng),
         )
 
 
@@ -315,7 +313,7 @@ class Door(Draught):
             open_deg=rng.uniform(10.0, 80.0),
             swing_deg=rng.uniform(1.0, 10.0),
             slam_s=rng.uniform(5.0, 40.0) if rng.random() < 0.3 else None,
-            **_drawn(rng),
+            **_common(rng),
         )
 
 
@@ -378,11 +376,11 @@ def _at_wall(
     return (float(place[0]), float(place[1])), (0.0, 180.0, 90.0, -90.0)[wall]
 
 
-def _drawn(rng: np.random.Generator) -> dict[str, float | None]:
+def _common(rng: np.random.Generator) -> dict[str, float | None]:
     """Mostly all the time; by an open window the air is full of it, over a radiator there is none."""
     state = rng.random()
     return {
-        "air_mps": 10.0 ** rng.uniform(-4.0, -1.8),
+        "draught_mps": 10.0 ** rng.uniform(-4.0, -1.8),
         "from_s": rng.uniform(2.0, 30.0) if state < 0.2 else 0.0,
         "to_s": rng.uniform(32.0, 50.0) if 0.1 < state < 0.3 else None,
     }
