@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -262,3 +265,51 @@ def test_no_carrier_is_never_a_decision() -> None:
     decided = [d for block in in_blocks(noise, RATE_HZ, 4096) for d in one.process(block)]
     assert {d.fault for d in decided} == {Fault.CARRIER_MISSING}
     assert not any(d.presence or d.motion != "none" for d in decided)
+
+
+#: Numba's functions of the product with how often each is compiled: once for each kind of arguments.
+COMPILED_LATER = """
+import sys
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+from tests.dsp.sounds import in_blocks
+from noctule.core.settings import Settings
+from noctule.pipeline import SensingPipeline
+
+def compiled():
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("noctule.")]
+    found = [one for module in modules for one in vars(module).values() if isinstance(one, Dispatcher)]
+    return {f"{one.__module__}.{one.__name__}": len(one.overloads) for one in found}
+
+def heard(channels, seconds=6.0, rate_hz=48000):
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    bass = 1.0 + 0.05 * np.sin(2 * np.pi * 55.0 * t) * (t > 3.0)
+    walker = 1e-3 * np.sin(2 * np.pi * (20130.0 * t + 10.0 * np.cos(9.0 * t))) * (t > 4.5)
+    sound = 0.1 * bass * np.sin(2 * np.pi * 20000.0 * t) + walker
+    audio = sound[:, None] + 1e-4 * np.random.default_rng(1).standard_normal((len(t), channels))
+    return np.delete(audio, np.s_[250000:250007], axis=0)
+
+settings = Settings.model_validate({"model": {"detector": sys.argv[1]}})
+for channels in (2, 1, 4):
+    one = SensingPipeline(settings, carrier_hz=20000.0, channels=channels, sample_rate_hz=48000.0)
+    if channels == 2:
+        one.warm_up()
+        before = compiled()
+        assert sum(before.values()) > 5, before
+    decided = [d for block in in_blocks(heard(channels), 48000, 4096) for d in one.process(block)]
+    assert any(d.motion != "none" for d in decided) or sys.argv[1] == "network"
+    assert compiled() == before, (before, compiled())
+"""
+
+
+@pytest.mark.parametrize("detector", ["cfar", "network"])
+def test_after_warming_up_nothing_more_is_compiled(detector: str) -> None:
+    """In a process that has compiled nothing yet: a live stream does not wait half a minute."""
+    command = [sys.executable, "-c", COMPILED_LATER, detector]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
+
+
+def test_what_it_warmed_up_with_is_forgotten() -> None:
+    one = pipeline()
+    one.warm_up()
+    assert decisions(4096, one) == decisions(4096)

@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from noctule.core.frames import (
     NO_CARRIER_DBFS,
     AudioBlock,
@@ -51,6 +53,9 @@ def make_detector(settings: Settings, extractor: FeatureExtractor) -> Detector:
 #: After a silence on purpose its gap inside the window is no fault, so long at most.
 RESUMING_S = 1.0
 
+#: Of made-up sound, until all of the signal path has had its turn.
+WARM_UP_S = 4.0
+
 
 class SensingPipeline:
     """Blocks in, decisions out.
@@ -92,6 +97,21 @@ class SensingPipeline:
         self.features: FeatureBlock | None = None
         self._see = see
         self._resuming_until_s: float | None = None
+
+    def warm_up(self) -> None:
+        """Hear a made-up tone, and forget it: what is compiled at its first use is compiled then.
+
+        Half a minute after an installation, a tenth of a second later. Whoever has a live stream to follow
+        cannot wait for that in the middle of it.
+        """
+        rate_hz, channels = self.extractor.sample_rate_hz, self.extractor.channels
+        assert rate_hz is not None, "this pipeline was made for baseband"
+        block, rng = round(self.extractor.hop_s * rate_hz), np.random.default_rng(1)
+        for first in range(0, round(WARM_UP_S * rate_hz), block):
+            tone = 0.1 * np.sin(2.0 * np.pi * self.carrier_hz / rate_hz * np.arange(first, first + block))
+            heard = tone[:, None] + 1e-4 * rng.standard_normal((block, channels))
+            self._detector.score(self.extractor.process(AudioBlock(heard.astype(np.float32), rate_hz, first)))
+        self.reset()
 
     def reset(self) -> None:
         """The signal path starts anew (device reopened); who is here is not forgotten."""

@@ -76,6 +76,8 @@ class FakePipeline:
             self.next_s += HOP_S
         return decisions
 
+    def warm_up(self) -> None: ...
+
     def reset(self) -> None:
         self.resets += 1
         self.next_s = None

@@ -47,7 +47,7 @@ class FeatureExtractor:
 
     Parameters
     ----------
-    sample_rate_hz : of the audio, or None when baseband is fed.
+    sample_rate_hz : of the audio, or None when baseband is fed. Also an attribute.
     baseband_rate_hz : of the recording when baseband is fed.
 
     Attributes
@@ -68,6 +68,7 @@ class FeatureExtractor:
     ) -> None:
         self.carrier_hz = carrier_hz
         self.channels = channels
+        self.sample_rate_hz = sample_rate_hz
         self._front: FrontEnd | None = None
         pass_edge_hz, front_latency_s = None, 0.0
         if sample_rate_hz is not None:

@@ -43,6 +43,9 @@ IDLE_RECORD_S = 0.04
 #: A carrier that has not come back for so long will not come by itself: find out why.
 MISSING_FOR_S = 3.0
 
+#: Whoever waits longer for the start wants to know why.
+WORTH_A_WORD_S = 2.0
+
 #: Blocks come in bundles of a hop, and a command waits for the next one: the tone may be later by so much.
 BACK_MARGIN_S = 0.1
 
@@ -56,6 +59,8 @@ class Pipeline(Protocol):
     def process(self, block: AudioBlock) -> list[Decision]: ...
 
     def reset(self) -> None: ...
+
+    def warm_up(self) -> None: ...
 
     def unavailable(self, time_s: float, fault: Fault) -> Decision: ...
 
@@ -400,8 +405,9 @@ class LiveSensor:
     def _sense(self) -> None:
         """Start the tone and decide until it is over, or muted, or the carrier calls for a probe."""
         assert self._emission is not None
+        new = self._new_pipeline()  # before anything sounds: it may take a while
         self._emission.start(self._stream)
-        pipeline = self._fresh_pipeline()
+        pipeline = self._fresh_pipeline(new)
         if self.state is State.LOST:
             self._say("the device is back")
         if self._gate is not None:
@@ -529,25 +535,42 @@ class LiveSensor:
         while self._muted and not self._over(self._stream.now_s):
             self._stop.wait(IDLE_RECORD_S)
 
-    def _fresh_pipeline(self) -> Pipeline:
-        """The same one, or a new one for other microphones or tones; who is here is not forgotten."""
+    def _new_pipeline(self) -> Pipeline | None:
+        """For other microphones or another tone than before; None where they are the same."""
         assert self._emission is not None
-        stream = self._stream
-        wanted = self._emission.carrier_hz, stream.sample_rate_hz, stream.channels
-        if self._pipeline is None or self._made_for != wanted:
-            before, self._made_for = self._pipeline, wanted
-            made = self._make_pipeline(*wanted)
-            with self._turn:
+        wanted = self._emission.carrier_hz, self._stream.sample_rate_hz, self._stream.channels
+        if self._made_for == wanted:
+            return None
+        made, self._made_for = self._make_pipeline(*wanted), wanted
+        self._warm_up(made)
+        return made
+
+    def _fresh_pipeline(self, new: Pipeline | None) -> Pipeline:
+        """The same one, or the new one; who is here is not forgotten."""
+        before = self._pipeline
+        with self._turn:
+            if new is not None:
                 if before is not None:
-                    made.restore(before.snapshot())
+                    new.restore(before.snapshot())
                 elif self._known is not None:
-                    self._recall(made, *self._known)
+                    self._recall(new, *self._known)
                 if self._presence is not None:
-                    made.set_presence(self._presence)
-                self._pipeline = made
+                    new.set_presence(self._presence)
+                self._pipeline = new
+        assert self._pipeline is not None
         self._pipeline.reset()
         self.worked = True
         return self._pipeline
+
+    def _warm_up(self, pipeline: Pipeline) -> None:
+        """Now, because a stream that is looked at does not wait for a compiler."""
+        saying = threading.Timer(WORTH_A_WORD_S, self._say, ["getting ready: the first start takes a minute"])
+        saying.daemon = True
+        saying.start()
+        try:
+            pipeline.warm_up()
+        finally:
+            saying.cancel()
 
     def _recall(self, pipeline: Pipeline, snapshot: Mapping[str, Any], age_s: float) -> None:
         try:
