@@ -1,6 +1,6 @@
 """Detectors on scenes that no simulator of ours has made: other physics, few lines, nothing shared with it.
 
-    python -m benchmarks.stranger --model people-4 --scenes 66 [--captures FOLDER]
+    python -m benchmarks.stranger --model people-5 --scenes 66 [--captures FOLDER]
 
 Points move, each sends an echo over the direct way and over the six walls, and the baseband is the sum of it
 all. Nothing here is tuned, nothing is learnt from it: it asks whether what was learnt holds elsewhere. Sizes,

@@ -322,7 +322,7 @@ def _radar(path: Path) -> BasebandBlock:
 
 
 @pytest.mark.xfail(
-    strict=True, reason="people-4 takes it for somebody, though slow rotors were in its corpus"
+    strict=True, reason="people-5 takes it for somebody, though slow rotors were in its corpus"
 )
 def test_a_spinning_lid_is_nobody(shared_data: Path) -> None:
     """A rotor flashes as a fan does."""

@@ -217,7 +217,7 @@ def test_reasons_read_well() -> None:
     assert states[3].reason == "nobody yet: major motion for 0.12 s, 0.2 s are asked for"
     assert states[5].reason == "major motion for 0.2 s at +1.1 m/s"
     assert states[7].reason == "minor motion for 0.3 s at +1.1 m/s"
-    assert states[82].reason == "held: minor motion 3 s ago, sustain sensitivity 0.70"
+    assert states[82].reason == "held: minor motion 3 s ago, sustain sensitivity 0.75"
     assert states[-1].reason == "nobody: no motion for 12 s"
 
 

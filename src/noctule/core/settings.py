@@ -140,7 +140,7 @@ class PresenceSettings(_Section):
         0.5, ge=0.0, le=1.0, description="absent to present; higher notices more"
     )
     sustain_sensitivity: float = Field(
-        0.7, ge=0.0, le=1.0, description="keeps presence right after a major motion"
+        0.75, ge=0.0, le=1.0, description="keeps presence right after a major motion"
     )
     sustain_decay_s: float = Field(
         600.0,
@@ -169,7 +169,7 @@ class ModelSettings(_Section):
         "network", description="the trained network of `name`, or model-free (cfar)"
     )
     name: str = Field(
-        "people-4",
+        "people-5",
         min_length=1,
         description="a model that comes with noctule, or the path of a folder that `noctule export` made",
     )

@@ -22,8 +22,8 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Name -> (trigger sensitivity, false alarms an hour of provocation that it may cost in validation scenes).
 PRESETS: dict[str, tuple[float, float]] = {
-    "Slightly sensitive": (0.25, 5.0),
-    "Moderately sensitive": (0.5, 15.0),
+    "Slightly sensitive": (0.25, 10.0),
+    "Moderately sensitive": (0.5, 30.0),
     "Very sensitive": (0.75, 80.0),
 }
 DEFAULT_PRESET = "Moderately sensitive"
