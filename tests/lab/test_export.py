@@ -54,7 +54,7 @@ def test_a_frame_is_few_nodes(exported: dict[bool, Path], tmp_path: Path) -> Non
     options.optimized_model_filepath = str(tmp_path / "running.onnx")
     onnxruntime.InferenceSession(exported[True], options, providers=["CPUExecutionProvider"])
     nodes = onnx.load(tmp_path / "running.onnx").graph.node
-    assert len(nodes) <= 52
+    assert len(nodes) <= 53  # 52 where the processor has AVX-512
     assert not {"Transpose", "Slice", "Where"} & {node.op_type for node in nodes}
 
 
