@@ -304,7 +304,7 @@ for channels in (2, 1, 4):
 
 @pytest.mark.parametrize("detector", ["cfar", "network"])
 def test_after_warming_up_nothing_more_is_compiled(detector: str) -> None:
-    """In a process that has compiled nothing yet: a live stream does not wait half a minute."""
+    """In a process that has compiled nothing yet: a live stream does not wait for a compiler."""
     command = [sys.executable, "-c", COMPILED_LATER, detector]
     subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
 

@@ -101,8 +101,8 @@ class SensingPipeline:
     def warm_up(self) -> None:
         """Hear a made-up tone, and forget it: what is compiled at its first use is compiled then.
 
-        Half a minute after an installation, a tenth of a second later. Whoever has a live stream to follow
-        cannot wait for that in the middle of it.
+        That takes long after an installation and hardly any time later. Whoever has a live stream to follow
+        cannot wait for it in the middle of it.
         """
         rate_hz, channels = self.extractor.sample_rate_hz, self.extractor.channels
         assert rate_hz is not None, "this pipeline was made for baseband"
